@@ -1,0 +1,1 @@
+"""Measure exported models where they will run. Torch-free."""

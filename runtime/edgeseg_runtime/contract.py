@@ -1,0 +1,157 @@
+"""The Contract: the one truth about what pixels go into a model and what its numbers mean.
+
+It travels inside every checkpoint and every exported file, and training, evaluation, calibration, parity,
+bench and stream all take their pre- and postprocessing from it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from edgeseg_runtime.errors import ContractError
+
+SCHEMA = 1
+CONTRACT_KEY = "edgeseg.contract"
+"""Key of the contract's JSON in ONNX `metadata_props`; in OpenVINO's `rt_info` the path is edgeseg / contract."""
+PRECISION_KEY = "edgeseg.precision"
+"""Key of the arithmetic a file is meant to run in: see `Precision`."""
+
+Task = Literal["semantic", "instance"]
+ColorOrder = Literal["rgb", "bgr"]
+Resize = Literal["stretch", "letterbox"]
+Interpolation = Literal["bilinear", "area", "nearest"]
+Output = Literal["scores", "mask"]
+Precision = Literal["float32", "bf16", "int8"]
+
+MAX_CLASSES = 255
+"""Masks are uint8 and 255 is left for pixels that carry no class."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A class: its name and the colour (R, G, B in 0..255) it is drawn in."""
+
+    name: str
+    color: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a model takes and gives. Class `i` of the scores and of the mask is `labels[i]`.
+
+    Raises ContractError when the values contradict each other.
+    """
+
+    labels: tuple[Label, ...]
+    height: int
+    """Rows of the model's input."""
+    width: int
+    """Columns of the model's input."""
+    task: Task = "semantic"
+    ignore_index: int = 255
+    """Label value in ground truth that is neither trained on nor scored."""
+    color_order: ColorOrder = "rgb"
+    """Channel order of the model's uint8 input. Frames inside edgeseg are BGR, as OpenCV reads them."""
+    resize: Resize = "stretch"
+    """`stretch` changes the aspect ratio; `letterbox` keeps it and pads right and below with the mean colour."""
+    interpolation: Interpolation = "bilinear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Subtracted inside the graph, in the order of `color_order`, for pixels scaled to 0..1."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    output: Output = "scores"
+    """`scores`: float32 (N, classes, h, w), usually coarser than the input; `mask`: uint8 (N, height, width)."""
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ContractError(f"contract schema {self.schema} is unknown; this edgeseg reads schema {SCHEMA}")
+        if not 1 <= len(self.labels) <= MAX_CLASSES:
+            raise ContractError(f"a contract needs 1 to {MAX_CLASSES} labels, got {len(self.labels)}")
+        names = [label.name for label in self.labels]
+        if len(set(names)) != len(names):
+            raise ContractError(f"label names must differ, got {', '.join(names)}")
+        if self.height < 1 or self.width < 1:
+            raise ContractError(f"input size must be positive, got {self.height}×{self.width}")
+        if 0 <= self.ignore_index < len(self.labels):
+            raise ContractError(f"ignore index {self.ignore_index} is also the class {names[self.ignore_index]!r}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ContractError(f"mean and std need three values and std > 0, got {self.mean} and {self.std}")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ContractError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        for label in self.labels:
+            if len(label.color) != 3 or not all(0 <= value <= 255 for value in label.color):
+                raise ContractError(f"colour of {label.name!r} must be three values in 0..255, got {label.color}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in index order."""
+        return tuple(label.name for label in self.labels)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the model's input."""
+        return self.height, self.width
+
+    def to_json(self) -> str:
+        """Serialise to compact JSON; `from_json` reads it back equal."""
+        return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Contract:
+        """Parse what `to_json` wrote. Raises ContractError on anything else."""
+        try:
+            raw = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ContractError(f"the contract is not JSON: {error}") from error
+        if not isinstance(raw, dict):
+            raise ContractError(f"the contract must be a JSON object, got {type(raw).__name__}")
+        return cls.from_dict(raw)
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Contract:
+        """Build from plain values, as read from JSON or YAML. Raises ContractError."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(raw) - known):
+            raise ContractError(f"unknown contract field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        try:
+            values = dict(raw)
+            values["labels"] = tuple(
+                Label(str(label["name"]), _three(int(value) for value in label["color"])) for label in raw["labels"]
+            )
+            for name in ("mean", "std"):
+                if name in raw:
+                    values[name] = tuple(float(value) for value in raw[name])
+            for name in ("height", "width", "ignore_index", "schema"):
+                if name in raw:
+                    values[name] = int(raw[name])
+            return cls(**values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ContractError(f"the contract lacks or mistypes a field: {error!r}") from error
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "task": get_args(Task),
+    "color_order": get_args(ColorOrder),
+    "resize": get_args(Resize),
+    "interpolation": get_args(Interpolation),
+    "output": get_args(Output),
+}
+
+
+def _three(values: Any) -> tuple[int, int, int]:
+    red, green, blue = values
+    return red, green, blue
+
+
+def voc_color(index: int) -> tuple[int, int, int]:
+    """Colour of class `index` in the Pascal VOC colour map (the bits of the index, spread over R, G and B)."""
+    red = green = blue = 0
+    for shift in range(7, -1, -1):
+        red |= (index & 1) << shift
+        green |= (index >> 1 & 1) << shift
+        blue |= (index >> 2 & 1) << shift
+        index >>= 3
+    return red, green, blue

@@ -1,0 +1,34 @@
+"""What a model says about one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeseg_runtime.contract import Contract
+from edgeseg_runtime.preprocess import Mask
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Seconds one frame spent in each stage of the model's path."""
+
+    preprocess: float
+    infer: float
+    decode: float
+
+
+@dataclass(frozen=True)
+class SemanticResult:
+    """A class for every pixel of the frame."""
+
+    mask: Mask
+    """uint8, the frame's height and width; value `i` is `contract.labels[i]`."""
+    contract: Contract
+    times: StageTimes
+
+    def area(self) -> dict[str, float]:
+        """Return the share of the frame (0..1) that each class covers, by class name."""
+        counts = np.bincount(self.mask.ravel(), minlength=len(self.contract.labels))
+        return {name: float(count) / self.mask.size for name, count in zip(self.contract.names, counts, strict=False)}

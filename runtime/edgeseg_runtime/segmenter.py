@@ -1,0 +1,111 @@
+"""Load a model file, give it frames, get masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY, Contract
+from edgeseg_runtime.decode import ScoreDecoder
+from edgeseg_runtime.engines import Engine, EngineOptions, Request, engine_for
+from edgeseg_runtime.engines.base import as_batch
+from edgeseg_runtime.errors import ContractError, ModelFileError
+from edgeseg_runtime.preprocess import Image, Mask, to_frame_mask, to_input
+from edgeseg_runtime.result import SemanticResult, StageTimes
+
+MODEL_SUFFIXES = (".onnx", ".xml")
+
+
+class Lane:
+    """One frame's way through the model: resize, infer, decode. Used by one thread at a time."""
+
+    def __init__(self, request: Request, contract: Contract) -> None:
+        self._request, self._contract = request, contract
+        self._decoder = ScoreDecoder(contract.height, contract.width)
+
+    def __call__(self, frame: Image) -> SemanticResult:
+        """Segment a uint8 H×W×3 BGR frame. Raises FrameError for anything else."""
+        contract = self._contract
+        started = perf_counter()
+        image = to_input(frame, contract)
+        prepared = perf_counter()
+        raw = self._request(as_batch(image))[0]
+        inferred = perf_counter()
+        mask: Mask = self._decoder(raw) if contract.output == "scores" else raw.copy()
+        mask = to_frame_mask(mask, contract, frame.shape[0], frame.shape[1])
+        times = StageTimes(prepared - started, inferred - prepared, perf_counter() - inferred)
+        return SemanticResult(mask, contract, times)
+
+
+class Segmenter:
+    """A model file, its contract and an engine.
+
+    >>> seg = Segmenter.load("runs/camvid/export/openvino-int8")  # doctest: +SKIP
+    >>> seg(frame).area()["Road"]  # doctest: +SKIP
+    """
+
+    def __init__(self, path: Path, engine: Engine, contract: Contract) -> None:
+        self.path, self.engine, self.contract = path, engine, contract
+        self.precision = engine.metadata.get(PRECISION_KEY, "float32")
+        self._lane = self.lane()
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        engine: str | None = None,
+        device: str = "cpu",
+        threads: int = 0,
+        lanes: int = 1,
+        contract: Contract | None = None,
+    ) -> Segmenter:
+        """Load `path`: an .onnx or .xml file, or a folder that holds one.
+
+        `engine` defaults to the one at home in the format; `contract` is for files that carry none.
+        Raises ModelFileError, EngineError, ContractError or MissingExtraError.
+        """
+        file = model_file(Path(path))
+        kind = engine_for(file, engine)
+        if file.suffix not in kind.capabilities().suffixes:
+            raise ModelFileError(f"{kind.name} cannot read {file.suffix} files, and {file} is one")
+        size = contract.size if contract else None
+        loaded = kind(file, EngineOptions(device, threads, lanes, size))
+        embedded = loaded.metadata.get(CONTRACT_KEY)
+        if contract is None:
+            if embedded is None:
+                raise ContractError(f"{file} carries no contract; give one with --contract contract.json")
+            contract = Contract.from_json(embedded)
+        return cls(file, loaded, contract)
+
+    def lane(self) -> Lane:
+        """Make a way through the model for a thread of its own."""
+        return Lane(self.engine.request(), self.contract)
+
+    def __call__(self, frame: Image) -> SemanticResult:
+        """Segment a uint8 H×W×3 BGR frame. Not for several threads at once: give each its own `lane()`."""
+        return self._lane(frame)
+
+    def warm_up(self) -> None:
+        """Run once on a black picture, so that the first frame does not pay for lazy set-up."""
+        self._lane(np.zeros((self.contract.height, self.contract.width, 3), np.uint8))
+
+
+def model_file(path: Path) -> Path:
+    """Return the model file that `path` is or holds. Raises ModelFileError with what was there instead."""
+    if path.is_file():
+        if path.suffix not in MODEL_SUFFIXES:
+            raise ModelFileError(f"{path} is not a model a device runs; give an .onnx or an OpenVINO .xml file")
+        return path
+    if not path.is_dir():
+        raise ModelFileError(f"there is no model at {path}")
+    found = sorted(file for file in path.iterdir() if file.suffix in MODEL_SUFFIXES)
+    if len(found) == 1:
+        return found[0]
+    below = sorted({file.parent for suffix in MODEL_SUFFIXES for file in path.glob(f"*/*{suffix}")})
+    if not found and not below:
+        raise ModelFileError(f"{path} holds no .onnx or .xml model")
+    choices = ", ".join(str(choice) for choice in (found or below))
+    raise ModelFileError(f"{path} holds several models; name one: {choices}")
