@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Toml, Yaml
 
 from edgeseg import __version__
 from edgeseg.cli.console import error_line
-from edgeseg_runtime.errors import EdgesegError
+from edgeseg_runtime.errors import ConfigError, EdgesegError
 
 # The help lines stand here so that `edgeseg --help` imports no verb.
 VERBS: dict[str, tuple[str, str]] = {
@@ -26,16 +29,31 @@ VERBS: dict[str, tuple[str, str]] = {
     "demo": ("edgeseg.cli.demo:demo", "Do the whole job on the built-in pictures, offline."),
 }
 
+_TOP_FLAGS = ("--help", "-h", "--version")
+
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
 
-app = App(
-    name="edgeseg",
-    help="From labelled pictures to a live edge device without the masks going wrong on the way.",
-    version=__version__,
-    help_epilogue="Exit codes: 0 done, 1 a gate or budget failed, 2 a mistake to mend. Examples: `edgeseg VERB -h`.",
-)
-for _order, (_name, (_target, _help)) in enumerate(VERBS.items()):
-    app.command(_target, name=_name, help=_help, sort_key=_order)
+
+def make_app(verb: str | None) -> App:
+    """Return the application; `verb`, the one that will run, shows its own docstring as help, the others one line."""
+    app = App(
+        name="edgeseg",
+        help="From labelled pictures to a live edge device without the masks going wrong on the way.",
+        version=__version__,
+        help_epilogue=(
+            "`edgeseg VERB --help` shows its flags and an example; `--config FILE.yaml` (or .toml) gives flags.\n"
+            "Exit codes: 0 done, 1 a gate or budget failed, 2 a mistake to mend."
+        )
+        if verb is None
+        else "",
+        help_format="plaintext",
+        # flags are off unless given, so `--no-…` twins would only lengthen the help
+        default_parameter=Parameter(negative=()),
+        suppress_keyboard_interrupt=False,  # `run` says what became of the work
+    )
+    for order, (name, (target, line)) in enumerate(VERBS.items()):
+        app.command(target, name=name, help=None if name == verb else line, sort_key=order)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,7 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a verb and return its exit code. Bugs keep their traceback."""
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        rest, files = split_config(arguments)
+        if rest and rest[0] not in (*VERBS, *_TOP_FLAGS):  # cyclopts would import every verb to say so
+            raise ConfigError(f"unknown verb {rest[0]!r} (--help); choose one of {', '.join(VERBS)}")
+        app = make_app(rest[0] if rest and rest[0] in VERBS else None)
+        app.config = [_reader(file) for file in files]
+        code = app(rest, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         error_line(_one_line(str(error)) + " (--help shows what is allowed)")
         return 2
@@ -58,6 +81,37 @@ def run(arguments: Sequence[str]) -> int:
         error_line("interrupted; nothing half-written was left behind")
         return INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def split_config(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """Take every `--config FILE` out of the arguments, wherever it stands.
+
+    Raises ConfigError when the file is not there or of another kind than YAML or TOML.
+    """
+    rest: list[str] = []
+    files: list[Path] = []
+    tokens = iter(arguments)
+    for token in tokens:
+        if token == "--config":
+            files.append(Path(next(tokens, "")))
+        elif token.startswith("--config="):
+            files.append(Path(token.partition("=")[2]))
+        else:
+            rest.append(token)
+    for file in files:
+        if file.suffix not in _READERS:
+            raise ConfigError(f"--config takes a {', '.join(_READERS)} file, got {str(file)!r}")
+        if not file.is_file():
+            raise ConfigError(f"--config: there is no file {file}")
+    return rest, files
+
+
+_READERS = {".yaml": Yaml, ".yml": Yaml, ".toml": Toml}
+
+
+def _reader(file: Path) -> Any:
+    """Read a flat file of flags; an unknown flag in it is an error, as it is on the command line."""
+    return _READERS[file.suffix](file, root_keys=(), use_commands_as_keys=False, must_exist=True, allow_unknown=False)
 
 
 def _terminate(_signum: int, _frame: object) -> None:

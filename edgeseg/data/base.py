@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from edgeseg_runtime.contract import Label
+from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.preprocess import Image, Mask
 
 IGNORE = 255
 """Value of pixels without a class in every mask a reader returns, whatever the files on disk use."""
+Rgb = tuple[int, int, int]
+"""Red, green, blue in 0..255."""
+
+
+class BadFileError(DatasetError):
+    """One file of a data set cannot be used; the message is its path and the reason."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,11 @@ class SegmentationData(Protocol):
     @property
     def labels(self) -> tuple[Label, ...]:
         """The class table; a mask value is an index into it."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What was recognised, which split, how many pictures, how many bad ones were left out: for people."""
         ...
 
     def __len__(self) -> int: ...

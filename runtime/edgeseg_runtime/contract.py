@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 from typing import Any, Literal, get_args
 
 from edgeseg_runtime.errors import ContractError
@@ -24,6 +25,12 @@ Resize = Literal["stretch", "letterbox"]
 Interpolation = Literal["bilinear", "area", "nearest"]
 Output = Literal["scores", "mask"]
 Precision = Literal["float32", "bf16", "int8"]
+
+GRAY_MEAN, GRAY_STD = (128 / 255,) * 3, (0.25,) * 3
+"""Normalisation for training from scratch. One whole pixel value for all channels: an int8 file can then take the
+uint8 frame itself as its quantised input (zero point 128), at no cost and with no rounding."""
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""What backbones with ImageNet weights were trained with."""
 
 MAX_CLASSES = 255
 """Masks are uint8 and 255 is left for pixels that carry no class."""
@@ -57,9 +64,9 @@ class Contract:
     resize: Resize = "stretch"
     """`stretch` changes the aspect ratio; `letterbox` keeps it and pads right and below with the mean colour."""
     interpolation: Interpolation = "bilinear"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    mean: tuple[float, float, float] = GRAY_MEAN
     """Subtracted inside the graph, in the order of `color_order`, for pixels scaled to 0..1."""
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    std: tuple[float, float, float] = GRAY_STD
     output: Output = "scores"
     """`scores`: float32 (N, classes, h, w), usually coarser than the input; `mask`: uint8 (N, height, width)."""
     schema: int = SCHEMA
@@ -76,8 +83,13 @@ class Contract:
             raise ContractError(f"input size must be positive, got {self.height}×{self.width}")
         if 0 <= self.ignore_index < len(self.labels):
             raise ContractError(f"ignore index {self.ignore_index} is also the class {names[self.ignore_index]!r}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ContractError(f"mean and std need three values and std > 0, got {self.mean} and {self.std}")
+        if (
+            len(self.mean) != 3
+            or len(self.std) != 3
+            or min(self.std) <= 0
+            or not all(map(isfinite, self.mean + self.std))
+        ):
+            raise ContractError(f"mean and std need three finite values and std > 0, got {self.mean} and {self.std}")
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ContractError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
@@ -119,14 +131,14 @@ class Contract:
         try:
             values = dict(raw)
             values["labels"] = tuple(
-                Label(str(label["name"]), _three(int(value) for value in label["color"])) for label in raw["labels"]
+                Label(str(label["name"]), _three(_whole(value) for value in label["color"])) for label in raw["labels"]
             )
             for name in ("mean", "std"):
                 if name in raw:
                     values[name] = tuple(float(value) for value in raw[name])
             for name in ("height", "width", "ignore_index", "schema"):
                 if name in raw:
-                    values[name] = int(raw[name])
+                    values[name] = _whole(raw[name])
             return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise ContractError(f"the contract lacks or mistypes a field: {error!r}") from error
@@ -139,6 +151,12 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "interpolation": get_args(Interpolation),
     "output": get_args(Output),
 }
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value:
+        raise ValueError(f"{value!r} is not a whole number")
+    return int(value)
 
 
 def _three(values: Any) -> tuple[int, int, int]:

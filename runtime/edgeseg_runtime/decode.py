@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg_runtime.errors import ScoresError
 from edgeseg_runtime.preprocess import Mask
 
 Scores = npt.NDArray[np.float32]
@@ -36,9 +37,14 @@ class ScoreDecoder:
         self._index = np.empty((height, width), np.uint8)
 
     def __call__(self, scores: Scores) -> Mask:
-        """Return a new mask. `scores` is read only."""
+        """Return a new mask. `scores` is read only. Raises ScoresError when one is NaN or infinite."""
         if scores.ndim != 3 or scores.dtype != np.float32:
             raise ValueError(f"scores must be float32 (classes, h, w), got {scores.dtype} {scores.shape}")
+        if not np.isfinite(scores).all():
+            # No arg-max is right there, and every implementation picks another one.
+            raise ScoresError(
+                "the model gives NaN or infinite scores; its weights are damaged or its training diverged"
+            )
         upsampling = min(self.height // scores.shape[1], self.width // scores.shape[2])
         classes = contenders(scores) if upsampling >= _MIN_UPSAMPLING else np.arange(len(scores))
         mask = np.full((self.height, self.width), classes[0], np.uint8)
@@ -69,11 +75,13 @@ def contenders(scores: Scores) -> npt.NDArray[np.intp]:
     out: the mask is unchanged, and a street scene without bicycles never pays for the bicycle plane.
     """
     classes, height, width = scores.shape
-    # All planes as one tall image. The window that straddles two planes only widens the bounds: still correct.
+    # All planes as one tall image. A window holds a cell and those above and left of it. In a plane's top row it
+    # straddles two planes; that row is left out, since the windows of the second row hold its cells too.
     tall = scores.reshape(classes * height, width)
     window = np.ones((2, 2), np.uint8)
-    upper = cv2.dilate(tall, window).reshape(classes, height, width)
-    lower = cv2.erode(tall, window).reshape(classes, height, width)
+    inside = slice(min(1, height - 1), None)
+    upper = cv2.dilate(tall, window).reshape(classes, height, width)[:, inside]
+    lower = cv2.erode(tall, window).reshape(classes, height, width)[:, inside]
     floor = lower.max(axis=0)
     floor -= _ROUNDING * np.abs(floor)
     # the tolerance also has to cover corners much larger than the floor, whose rounding is in proportion to them

@@ -7,6 +7,7 @@
     │   ├── ContractError      a contract that contradicts itself, is missing, or is of an unknown schema
     │   ├── ModelFileError     a model file that is absent, damaged, or of a kind that is never loaded
     │   ├── EngineError        an engine, device or setting that this machine or engine does not have
+    │   ├── ScoresError        a model gives NaN or infinite scores
     │   ├── FrameError         a picture that is not uint8 H×W×3
     │   ├── SourceError        a camera, stream, file or folder that cannot be opened or read
     │   ├── OutputError        an output that cannot be opened or written
@@ -43,6 +44,10 @@ class ModelFileError(UserError):
 
 class EngineError(UserError):
     """An engine, device or setting is not available."""
+
+
+class ScoresError(UserError):
+    """A model gives NaN or infinite scores."""
 
 
 class FrameError(UserError):

@@ -12,20 +12,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edgeseg_runtime.errors import OutputError
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary name in `path`'s folder with the same suffix; rename it to `path` if the body succeeds.
 
     The body writes a file or makes a folder there. If the body raises (or is interrupted), nothing is left.
+    Raises OutputError when the folder cannot be made or written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: the folder is read-only")
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
     try:
         yield temporary
         if temporary.is_file():
             with temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
+            if path.is_dir():
+                raise OutputError(f"cannot write {path}: there is a folder of that name")
         elif path.is_dir():
             remove(path)  # os.replace cannot put a folder over a full one
         temporary.replace(path)

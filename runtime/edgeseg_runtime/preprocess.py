@@ -21,6 +21,8 @@ INTERPOLATIONS = {"bilinear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest
 
 def check_frame(frame: Image) -> None:
     """Raise FrameError unless `frame` is a non-empty uint8 H×W×3 array."""
+    if not isinstance(frame, np.ndarray):  # OpenCV gives None for a picture it cannot read
+        raise FrameError(f"a frame must be a uint8 H×W×3 (BGR) array, got {type(frame).__name__}")
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
         raise FrameError(f"a frame must be uint8 H×W×3 (BGR), got {frame.dtype} {'×'.join(map(str, frame.shape))}")
 

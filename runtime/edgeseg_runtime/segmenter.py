@@ -7,15 +7,17 @@ from time import perf_counter
 
 import numpy as np
 
-from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY, Contract
+from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.decode import ScoreDecoder
 from edgeseg_runtime.engines import Engine, EngineOptions, Request, engine_for
 from edgeseg_runtime.engines.base import as_batch
-from edgeseg_runtime.errors import ContractError, ModelFileError
+from edgeseg_runtime.errors import ModelFileError
 from edgeseg_runtime.preprocess import Image, Mask, to_frame_mask, to_input
 from edgeseg_runtime.result import SemanticResult, StageTimes
 
 MODEL_SUFFIXES = (".onnx", ".xml")
+REJECTED = "rejected"
+"""Folder inside an export that holds what failed its parity gate; nothing is ever picked from there."""
 
 
 class Lane:
@@ -46,9 +48,9 @@ class Segmenter:
     >>> seg(frame).area()["Road"]  # doctest: +SKIP
     """
 
-    def __init__(self, path: Path, engine: Engine, contract: Contract) -> None:
-        self.path, self.engine, self.contract = path, engine, contract
-        self.precision = engine.metadata.get(PRECISION_KEY, "float32")
+    def __init__(self, path: Path, engine: Engine) -> None:
+        self.path, self.engine = path, engine
+        self.contract, self.precision = engine.contract, engine.precision
         self._lane = self.lane()
 
     @classmethod
@@ -68,17 +70,7 @@ class Segmenter:
         Raises ModelFileError, EngineError, ContractError or MissingExtraError.
         """
         file = model_file(Path(path))
-        kind = engine_for(file, engine)
-        if file.suffix not in kind.capabilities().suffixes:
-            raise ModelFileError(f"{kind.name} cannot read {file.suffix} files, and {file} is one")
-        size = contract.size if contract else None
-        loaded = kind(file, EngineOptions(device, threads, lanes, size))
-        embedded = loaded.metadata.get(CONTRACT_KEY)
-        if contract is None:
-            if embedded is None:
-                raise ContractError(f"{file} carries no contract; give one with --contract contract.json")
-            contract = Contract.from_json(embedded)
-        return cls(file, loaded, contract)
+        return cls(file, engine_for(file, engine)(file, EngineOptions(device, threads, lanes, contract)))
 
     def lane(self) -> Lane:
         """Make a way through the model for a thread of its own."""
@@ -101,11 +93,18 @@ def model_file(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise ModelFileError(f"there is no model at {path}")
-    found = sorted(file for file in path.iterdir() if file.suffix in MODEL_SUFFIXES)
+    found = _models(path)
     if len(found) == 1:
         return found[0]
-    below = sorted({file.parent for suffix in MODEL_SUFFIXES for file in path.glob(f"*/*{suffix}")})
+    below = [
+        folder for folder in sorted(path.iterdir()) if folder.is_dir() and folder.name != REJECTED and _models(folder)
+    ]
     if not found and not below:
         raise ModelFileError(f"{path} holds no .onnx or .xml model")
     choices = ", ".join(str(choice) for choice in (found or below))
     raise ModelFileError(f"{path} holds several models; name one: {choices}")
+
+
+def _models(folder: Path) -> list[Path]:
+    # hidden ones are files still being written
+    return sorted(file for file in folder.iterdir() if file.suffix in MODEL_SUFFIXES and not file.name.startswith("."))

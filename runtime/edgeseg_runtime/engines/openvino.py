@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY
-from edgeseg_runtime.engines.base import Batch, Capabilities, EngineOptions, Raw, Request
-from edgeseg_runtime.errors import EngineError, ModelFileError
+from edgeseg_runtime.engines.base import (
+    Batch,
+    Capabilities,
+    EngineOptions,
+    Port,
+    Raw,
+    Request,
+    check_ports,
+    check_request,
+    contract_of,
+    precision_of,
+)
+from edgeseg_runtime.errors import ModelFileError
 from edgeseg_runtime.extras import require
+from edgeseg_runtime.machine import usable_cores
 
 
 class OpenVinoEngine:
@@ -25,33 +38,27 @@ class OpenVinoEngine:
     def __init__(self, path: Path, options: EngineOptions) -> None:
         openvino = require("openvino", "openvino")
         capabilities = self.capabilities()
-        if options.device not in capabilities.devices:
-            raise EngineError(
-                f"openvino has no device {options.device!r} here; it has {', '.join(capabilities.devices)}"
-            )
+        check_request(self.name, path, options.device, capabilities)
         core = openvino.Core()
-        try:
-            model = core.read_model(path)
-        except Exception as error:  # every fault of a file comes as a bare RuntimeError with a page of text
-            raise ModelFileError(f"openvino cannot load {path}: {_last_line(error)}") from error
+        model = _read(core, path)
         self.metadata: Mapping[str, str] = _metadata(model, path)
-        precision = self.metadata.get(PRECISION_KEY, "float32")
-        if precision not in capabilities.precisions:
-            raise EngineError(f"{path} is meant for {precision}, which this processor cannot compute in")
-        if options.input_size is not None and model.is_dynamic():
-            model.reshape([1, *options.input_size, 3])
-        self.threads = options.threads or os.cpu_count() or 1
+        self.contract = contract_of(self.metadata, path, options.contract)
+        self.precision = precision_of(self.metadata, path, self.name, capabilities)
+        check_ports(path, self.contract, _port(model.inputs[0]), _port(model.outputs[0]))
+        self.threads = options.threads or usable_cores()
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY" if options.lanes == 1 else "THROUGHPUT",
             "NUM_STREAMS": options.lanes,
             "INFERENCE_NUM_THREADS": self.threads,
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
         }
         if options.device != "cpu":
             del settings["NUM_STREAMS"], settings["INFERENCE_NUM_THREADS"]  # settings of the CPU plug-in alone
         try:
+            if model.is_dynamic():
+                model.reshape([1, *self.contract.size, 3])
             self.compiled = core.compile_model(model, options.device.upper(), settings)
-        except Exception as error:
+        except Exception as error:  # see _read
             raise ModelFileError(f"openvino cannot compile {path}: {_last_line(error)}") from error
 
     @classmethod
@@ -65,14 +72,29 @@ class OpenVinoEngine:
 
     def request(self) -> Request:
         """Create an inference request of its own."""
+        tensor = require("openvino", "openvino").Tensor
         request = self.compiled.create_infer_request()
 
         def run(batch: Batch) -> Raw:
-            # Shared memory both ways: the input is read in place, the output is valid until the next call.
-            result: Raw = request.infer([batch], share_inputs=True, share_outputs=True)[0]
+            # Shared memory both ways: the input is read in place (unless it is read-only or has gaps), the output
+            # is valid until the next call. `infer([batch])` does the same with up to 70 µs of Python around it.
+            image = np.require(batch, requirements=("C", "W"))  # named, since the tensor does not keep it alive
+            request.set_input_tensor(tensor(image, shared_memory=True))
+            request.infer(share_outputs=True)
+            result: Raw = request.get_output_tensor(0).data
             return result
 
         return run
+
+
+def _read(core: Any, path: Path) -> Any:
+    weights = path.with_suffix(".bin")
+    if path.suffix == ".xml" and not weights.is_file():
+        raise ModelFileError(f"{path} needs its weights beside it, and there is no {weights.name}")
+    try:
+        return core.read_model(path)
+    except Exception as error:  # every fault of a file comes as a bare RuntimeError with a page of text
+        raise ModelFileError(f"openvino cannot load {path}: {_last_line(error)}") from error
 
 
 def _metadata(model: Any, path: Path) -> dict[str, str]:
@@ -85,6 +107,14 @@ def _metadata(model: Any, path: Path) -> dict[str, str]:
                 found[key] = str(model.get_rt_info(route).astype(str))
                 break
     return found
+
+
+def _port(value: Any) -> Port:
+    kinds = {"u8": "uint8", "f32": "float32"}
+    kind = value.element_type.get_type_name()
+    shape = value.partial_shape
+    sizes = tuple(size.get_length() if size.is_static else None for size in shape) if shape.rank.is_static else ()
+    return Port(kinds.get(kind, kind), sizes)
 
 
 def _last_line(error: Exception) -> str:

@@ -1,0 +1,94 @@
+"""`edgeseg export`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from edgeseg.cli.console import answer_json, note, progress
+from edgeseg_export.parity.thresholds import Overrides
+from edgeseg_runtime.extras import require
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ExportConfig:
+    """What to write."""
+
+    out: Path | None = None
+    """Folder to write; `export` inside the run if not given."""
+    int8: bool = False
+    """Also write int8 files, their ranges measured on calibration pictures."""
+    calibration: str | None = None
+    """Pictures to calibrate int8 on: a data set, or a folder of pictures. The run's training pictures if not given."""
+    calibration_count: int = 128
+    """How many of them, drawn by --seed; at least 64."""
+    seed: int = 0
+    """Chooses the calibration pictures."""
+    data: str | None = None
+    """Data set whose masks are compared; the one the run was trained on if not given."""
+    split: str | None = None
+    """Split that is compared; the run's own validation split if not given."""
+    output: Literal["scores", "mask"] = "scores"
+    """`scores`: the graph ends early and the runtime decodes, fastest; `mask`: a uint8 mask, for other software."""
+    size: tuple[int, int] | None = None
+    """Height and width of the model's input; what it was trained at if not given."""
+    dynamic_batch: bool = False
+    """Leave the number of pictures open."""
+    dynamic_size: bool = False
+    """Leave height and width open; costs speed."""
+    gate: Annotated[Overrides, Parameter(name="*", group="Gate")] = field(default_factory=Overrides)
+
+
+def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = False) -> None:
+    """Write ONNX and OpenVINO files of a run and prove that their masks are the same.
+
+    RUN is a run folder or a .safetensors checkpoint. Every file is read back and run from picture to mask beside the
+    PyTorch original. A file whose masks differ too much is kept only under rejected/, and the exit code is 1.
+
+    For example:
+
+      edgeseg export runs/camvid --int8
+      edgeseg export runs/camvid --int8 --calibration pictures/ --max-miou-drop 0.5
+
+    Parameters
+    ----------
+    json
+        Print the verdicts as JSON.
+    """
+    for package in ("torch", "onnx", "onnxscript", "onnxsim", "openvino", "nncf", "safetensors"):
+        require(package, "export")
+    from edgeseg.cli.pictures import calibration_set, labelled_pictures, run_data
+    from edgeseg.training.checkpoint import checkpoint_file, load_deployable
+    from edgeseg_export.onnx_file import DynamicAxes
+    from edgeseg_export.pipeline import ExportPlan, export_model, parity_document
+    from edgeseg_runtime.files import sha256
+
+    config = config or ExportConfig()
+    file = checkpoint_file(run)
+    size = {"height": config.size[0], "width": config.size[1]} if config.size else {}
+    module, checkpoint = load_deployable(file, output=config.output, **size)
+    names = module.contract.names
+    pictures = labelled_pictures(run_data(checkpoint, config.data, config.split, "val_split", progress), names)
+    calibration = None
+    if config.int8:
+        calibration = calibration_set(
+            checkpoint, config.calibration, config.calibration_count, config.seed, progress=progress
+        )
+        note(f"int8 is calibrated on {len(calibration.names)} pictures of {calibration.source}, seed {config.seed}")
+    out = config.out or file.parent / "export"
+    facts = {
+        "checkpoint": file.name,
+        "checkpoint sha256": sha256(file),
+        "model": checkpoint.model,
+        "command": " ".join(["edgeseg", *sys.argv[1:]]),
+    }
+    plan = ExportPlan(pictures, calibration, DynamicAxes(config.dynamic_batch, config.dynamic_size), config.gate)
+    entries = export_model(module, out, plan, facts, progress=progress, report=note)
+    note(f"{out}: {len(entries)} files, report.html shows their masks")
+    if json:
+        answer_json({"out": str(out), "parity": parity_document(entries)})

@@ -1,0 +1,182 @@
+"""Settings of a training run. These dataclasses are the command line's flags, the config file and `config.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from cyclopts import Parameter
+
+from edgeseg_runtime.contract import Interpolation, Resize
+from edgeseg_runtime.errors import ConfigError
+from edgeseg_runtime.files import write_text
+
+
+@Parameter(name="*", group="Data")
+@dataclass(frozen=True)
+class DataConfig:
+    """What is learnt from."""
+
+    data: str
+    """Folder of labelled pictures, or `procedural` for the built-in set (`procedural:96x128`)."""
+    format: str = "auto"
+    """How the folder is laid out; `auto` recognises it."""
+    split: str = "train"
+    """Split that is trained on."""
+    val_split: str = "val"
+    """Split that is scored after every epoch."""
+    skip_bad: bool = False
+    """Go on without pictures that cannot be used instead of stopping."""
+    size: tuple[int, int] = (360, 480)
+    """Height and width of the model's input."""
+    resize: Resize = "stretch"
+    """`stretch` fills the input; `letterbox` keeps the picture's shape and pads."""
+    interpolation: Interpolation = "bilinear"
+    """How pictures are resized to the input."""
+    augment: Literal["none", "light", "standard", "strong"] = "standard"
+    """How much the training pictures are varied."""
+    workers: int = 2
+    """Processes that load pictures; 0 loads in the training process."""
+
+    def __post_init__(self) -> None:
+        _at_least("workers", self.workers, 0)
+
+
+@Parameter(name="*", group="Model")
+@dataclass(frozen=True)
+class ModelConfig:
+    """What learns."""
+
+    model: str = "fast_scnn"
+    """Architecture: fast_scnn, lraspp_mobilenet_v3_large or unet."""
+    weights: Literal["none", "imagenet"] = "none"
+    """Where the backbone starts: from scratch, or from torchvision's ImageNet weights."""
+
+
+@Parameter(name="*", group="Loss")
+@dataclass(frozen=True)
+class LossConfig:
+    """What is minimised."""
+
+    loss: Literal["ce", "dice", "ce+dice", "ohem"] = "ce"
+    """Cross-entropy, soft Dice, their sum, or cross-entropy on the hardest pixels."""
+    class_weights: Literal["none", "median", "log"] = "none"
+    """Weigh rare classes up in cross-entropy: by median frequency, or by 1 / ln(1.02 + frequency)."""
+    ohem_threshold: float = 0.7
+    """`ohem` drops pixels whose true class already has at least this probability."""
+    ohem_keep: float = 0.0625
+    """`ohem` keeps at least this share of the pixels."""
+
+    def __post_init__(self) -> None:
+        _between("ohem-threshold", self.ohem_threshold, 0, 1)
+        _between("ohem-keep", self.ohem_keep, 0, 1)
+
+
+@Parameter(name="*", group="Optimisation")
+@dataclass(frozen=True)
+class OptimConfig:
+    """How it is minimised."""
+
+    epochs: int = 60
+    """Passes over the training pictures."""
+    batch: int = 8
+    """Pictures a step, on each device."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or SGD with momentum .9."""
+    lr: float = 0.002
+    """Highest learning rate."""
+    weight_decay: float = 0.01
+    """Pulls convolution weights (not biases or normalisation) towards zero."""
+    schedule: Literal["poly", "cosine"] = "poly"
+    """How the learning rate falls after the warm-up; `poly` has the power .9."""
+    warmup: float = 0.03
+    """Share of all steps in which the learning rate rises from nearly nothing."""
+    clip: float = 5.0
+    """Largest gradient norm; 0 leaves gradients alone."""
+    ema: float = 0.995
+    """Decay of the moving average of the weights, which is what is scored and saved; 0 uses the weights themselves."""
+    patience: int = 0
+    """Stop after this many epochs without a better val mIoU; 0 never stops early."""
+
+    def __post_init__(self) -> None:
+        _at_least("epochs", self.epochs, 1)
+        _at_least("batch", self.batch, 2)  # batch normalisation cannot learn from a batch of one
+        _at_least("patience", self.patience, 0)
+        _between("warmup", self.warmup, 0, 1)
+        _between("ema", self.ema, 0, 0.999999)
+        if self.lr <= 0 or self.weight_decay < 0 or self.clip < 0:
+            raise ConfigError("--lr must be above 0, --weight-decay and --clip at least 0")
+
+
+@Parameter(name="*", group="Machine")
+@dataclass(frozen=True)
+class MachineConfig:
+    """Where it runs."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Processor; `auto` takes CUDA where there is a card."""
+    devices: int = 1
+    """How many of them, one process each."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """Arithmetic of the training steps; `auto` takes bf16 where the processor has it. Scoring is in float32."""
+    seed: int = 0
+    """Fixes the starting weights, the order of the pictures and how they are varied."""
+
+    def __post_init__(self) -> None:
+        _at_least("devices", self.devices, 1)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything a run depends on."""
+
+    data: DataConfig
+    out: Path
+    """Folder of the run: checkpoints, curves, logs."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
+
+
+def flatten(config: Any) -> dict[str, Any]:
+    """Return a config's settings as one flat mapping of flag names to plain values."""
+    flat: dict[str, Any] = {}
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if is_dataclass(value):
+            flat.update(flatten(value))
+        else:
+            flat[item.name] = (
+                str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+            )
+    return flat
+
+
+def save_config(config: Any, path: Path) -> None:
+    """Write a config as YAML that `--config` reads back."""
+    write_text(path, yaml.safe_dump(flatten(config), sort_keys=False, allow_unicode=True))
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """Read what `save_config` wrote, as a flat mapping. Raises ConfigError."""
+    try:
+        flat = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    if not isinstance(flat, dict):
+        raise ConfigError(f"{path} must hold settings, one `name: value` a line")
+    return flat
+
+
+def _at_least(flag: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"--{flag} must be at least {least}, got {value}")
+
+
+def _between(flag: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"--{flag} must be between {low} and {high}, got {value}")

@@ -1,0 +1,110 @@
+"""Data sets made of picture files with a mask file each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgeseg.data.base import BadFileError, Sample
+from edgeseg.data.masks import MaskReader
+from edgeseg.data.pictures import MASK_SUFFIXES, PICTURE_SUFFIXES, read_picture
+from edgeseg_runtime.contract import Label
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that cannot be used, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and its mask."""
+
+    image: Path
+    mask: Path
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What a split's folders hold: the pairs, and the files that have no partner."""
+
+    pairs: tuple[Pair, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A recognised data set on disk."""
+
+    title: str
+    """What it was recognised as."""
+    labels: tuple[Label, ...]
+    read_mask: MaskReader
+    splits: dict[str, Pairing]
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """One split of a layout: a `SegmentationData`."""
+
+    labels: tuple[Label, ...]
+    description: str
+    pairs: tuple[Pair, ...]
+    read_mask: MaskReader
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def name(self, index: int) -> str:
+        """Return the picture's file name without suffix."""
+        return self.pairs[index].image.stem
+
+    def read(self, index: int) -> Sample:
+        """Read picture and mask. Raises BadFileError."""
+        return read_pair(self.pairs[index], self.read_mask)
+
+    def without(self, bad: Iterable[Pair]) -> PictureSet:
+        """Return the set without some pairs."""
+        left_out = set(bad)
+        return replace(self, pairs=tuple(pair for pair in self.pairs if pair not in left_out))
+
+
+def read_pair(pair: Pair, read_mask: MaskReader) -> Sample:
+    """Read picture and mask. Raises BadFileError, also when their sizes differ."""
+    image, mask = read_picture(pair.image), read_mask(pair.mask)
+    if image.shape[:2] != mask.shape:
+        sizes = f"{mask.shape[1]}×{mask.shape[0]} px, its picture {image.shape[1]}×{image.shape[0]}"
+        turned = " (once turned upright as its EXIF orientation says)" if image.shape[:2] == mask.shape[::-1] else ""
+        raise BadFileError(pair.mask, f"the mask is {sizes}{turned}")
+    return Sample(image, mask)
+
+
+def list_pictures(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> list[Path]:
+    """Return the pictures in `folder` in name order; names that start with a dot are somebody's droppings."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+
+
+def pair_folders(
+    images: Path, masks: Path, *, stem_of_mask: Callable[[str], str] = str, only: frozenset[str] | None = None
+) -> Pairing:
+    """Match pictures and masks by stem. `stem_of_mask` gives the picture's stem for the mask's; `only` limits both."""
+    pictures = {path.stem: path for path in list_pictures(images)}
+    found = {stem_of_mask(path.stem): path for path in list_pictures(masks, MASK_SUFFIXES)}
+    lossy = {stem_of_mask(path.stem): path for path in list_pictures(masks, (".jpg", ".jpeg", ".webp"))}
+    pairs, problems = [], []
+    for stem in sorted(only if only is not None else pictures.keys() | found.keys()):
+        if stem in pictures and stem in found:
+            pairs.append(Pair(pictures[stem], found[stem]))
+        elif stem in pictures and stem in lossy:
+            problems.append(Problem(lossy[stem], "a mask in a format that blurs labels: save it as PNG"))
+        elif stem in pictures:
+            problems.append(Problem(pictures[stem], f"has no mask in {masks}"))
+        elif stem in found:
+            problems.append(Problem(found[stem], f"has no picture in {images}"))
+        else:
+            problems.append(Problem(images / stem, "is listed, but there is no such picture"))
+    return Pairing(tuple(pairs), tuple(problems))

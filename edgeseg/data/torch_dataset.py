@@ -1,0 +1,71 @@
+"""A data set as PyTorch trains on it: resized by the contract, kept in memory, augmented."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from edgeseg.data.augment import Augmentation
+from edgeseg.data.base import SegmentationData
+from edgeseg_runtime.contract import Contract
+from edgeseg_runtime.preprocess import Image, Mask, to_input, to_input_mask
+from edgeseg_runtime.progress import Progress, silent
+
+CACHE_BYTES = 2 << 30
+_WORKERS = 4
+
+
+class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
+    """Item: (uint8 H×W×3 in the contract's colour order, uint8 H×W mask), both at the contract's size.
+
+    Pictures go through the runtime's own preprocessing before they are augmented. As many as fit in `cache_bytes` are
+    decoded once, here, before workers are started, so that forked workers share them. What augmentation draws for item
+    `i` depends on (seed, epoch, i) only: the number of workers changes nothing.
+    """
+
+    def __init__(
+        self,
+        data: SegmentationData,
+        contract: Contract,
+        augment: Augmentation,
+        seed: int,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        progress: Progress = silent,
+    ) -> None:
+        self.data, self.contract, self.augment, self.seed = data, contract, augment, seed
+        # Shared memory: persistent workers see the new epoch too.
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+        height, width = contract.size
+        kept = min(len(data), cache_bytes // (4 * height * width))
+        self._images: npt.NDArray[np.uint8] = np.empty((kept, height, width, 3), np.uint8)
+        self._masks: npt.NDArray[np.uint8] = np.empty((kept, height, width), np.uint8)
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            loaded = pool.map(self._load, range(kept))
+            for index, (image, mask) in enumerate(progress(loaded, "reading pictures", kept)):
+                self._images[index], self._masks[index] = image, mask
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other augmentations from now on; call it before iterating over the loader."""
+        self._epoch[0] = epoch
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image, mask = (self._images[index], self._masks[index]) if index < len(self._images) else self._load(index)
+        entropy = [self.seed, int(self._epoch[0]), index]
+        state = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(state & 0x7FFF_FFFF_FFFF_FFFF)
+            picture, truth = self.augment(torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(mask))
+        return picture.permute(1, 2, 0).contiguous(), truth.contiguous()
+
+    def _load(self, index: int) -> tuple[Image, Mask]:
+        sample = self.data.read(index)
+        return to_input(sample.image, self.contract), to_input_mask(sample.mask, self.contract)

@@ -1,0 +1,53 @@
+"""Layers that several architectures share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ConvBnRelu(nn.Sequential):
+    """Convolution without bias, batch normalisation, ReLU; padded so that stride 1 keeps the size."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class DepthwiseSeparable(nn.Sequential):
+    """3×3 depthwise then 1×1 convolution, each with batch normalisation and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(
+            ConvBnRelu(inputs, inputs, 3, stride, groups=inputs),
+            ConvBnRelu(inputs, outputs, 1),
+        )
+
+
+def resize_like(features: Tensor, reference: Tensor) -> Tensor:
+    """Resize (N, C, h, w) features to the height and width of `reference`, bilinear, half-pixel centres."""
+    return F.interpolate(features, size=reference.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def set_batch_norm_momentum(net: nn.Module, momentum: float) -> None:
+    """Set the momentum of every batch normalisation in `net`."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = momentum
+
+
+def features_of(modules: nn.Module, inputs: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
+    """Run a sequential trunk and return the outputs of the blocks numbered in `taps`."""
+    found: list[Tensor] = []
+    features: Any = inputs
+    for number, block in enumerate(modules.children()):
+        features = block(features)
+        if number in taps:
+            found.append(torch.as_tensor(features))
+    return found

@@ -1,0 +1,92 @@
+"""Checkpoints: safetensors weights with the network's name, the Contract, metrics and settings in the file's header.
+
+No pickle: reading a checkpoint runs no code.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from edgeseg import __version__
+from edgeseg.models import build
+from edgeseg_export.deployable import Deployable
+from edgeseg_runtime.contract import Contract
+from edgeseg_runtime.errors import CheckpointError
+from edgeseg_runtime.files import atomic_path
+
+HEADER_KEY = "edgeseg"
+BEST, LAST = "best.safetensors", "last.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint says of itself."""
+
+    model: str
+    contract: Contract
+    epoch: int
+    metrics: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Serialise for the file's header."""
+        return json.dumps({"edgeseg": __version__, **asdict(self)}, ensure_ascii=False)
+
+
+def save_checkpoint(path: Path, net: nn.Module, checkpoint: Checkpoint) -> None:
+    """Write the weights and their description to `path` atomically."""
+    state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={HEADER_KEY: checkpoint.to_json()})
+
+
+def checkpoint_file(path: Path) -> Path:
+    """Return the checkpoint that `path` is, or the best one of the run folder it names. Raises CheckpointError."""
+    if path.is_dir():
+        if (path / BEST).is_file():
+            return path / BEST
+        raise CheckpointError(f"{path} holds no {BEST}; has a run finished its first epoch there?")
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint at {path}")
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"{path} is not a checkpoint; give a run folder or a .safetensors file")
+    return path
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read the description in a checkpoint's header. Raises CheckpointError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(HEADER_KEY)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    if header is None:
+        raise CheckpointError(f"{path} holds weights but not the description that edgeseg writes with them")
+    raw = json.loads(header)
+    return Checkpoint(raw["model"], Contract.from_dict(raw["contract"]), raw["epoch"], raw["metrics"], raw["config"])
+
+
+def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
+    """Rebuild the network of a checkpoint, in evaluation mode on the CPU. Raises CheckpointError."""
+    checkpoint = read_checkpoint(path)
+    net = build(checkpoint.model, len(checkpoint.contract.labels), checkpoint.contract.size)
+    with safe_open(path, framework="pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not fit {checkpoint.model}: {error}") from error
+    return net.eval(), checkpoint
+
+
+def load_deployable(path: Path, **changes: Any) -> tuple[Deployable, Checkpoint]:
+    """Rebuild a checkpoint's network within its Contract; `changes` replace fields of the contract (size, output)."""
+    net, checkpoint = load_checkpoint(checkpoint_file(path))
+    return Deployable(net, replace(checkpoint.contract, **changes)), checkpoint

@@ -1,0 +1,243 @@
+"""The training loop: set up, then one plain loop over epochs and steps.
+
+A run is a function of its settings. Everything random in epoch `e` is drawn from (seed, e): the order of the
+pictures, how they are varied, dropout. So a run that is killed and resumed goes on as if nothing had happened, and on
+the CPU its numbers are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.fabric import Fabric
+from torch import Tensor
+from torch.utils.data import DataLoader, DistributedSampler
+
+from edgeseg.config import TrainConfig, flatten
+from edgeseg.data.augment import augmentation
+from edgeseg.data.base import IGNORE, SegmentationData
+from edgeseg.data.torch_dataset import TrainingSet
+from edgeseg.models import build
+from edgeseg.training.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
+from edgeseg.training.evaluate import check_classes, evaluate
+from edgeseg.training.losses import Loss, class_weights, make_loss
+from edgeseg.training.machine import choose_accelerator, choose_precision
+from edgeseg.training.optimisation import make_average, make_optimizer, make_schedule
+from edgeseg.training.runlog import RunLog, prediction_strip
+from edgeseg.training.state import State, prepare_folder
+from edgeseg_export.deployable import Deployable, TorchSegmenter
+from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Contract
+from edgeseg_runtime.errors import ConfigError
+from edgeseg_runtime.metrics import Scores
+from edgeseg_runtime.progress import Progress, silent
+
+SHOWN = 3
+"""Validation pictures whose masks go to TensorBoard after every epoch."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a finished run reached."""
+
+    best_epoch: int
+    best_mean_iou: float
+    epochs: int
+    seconds: float
+    """Wall-clock time of this process; what came before a resume is not counted."""
+
+
+def train(
+    config: TrainConfig,
+    train_data: SegmentationData,
+    val_data: SegmentationData,
+    *,
+    resume: bool = False,
+    progress: Progress = silent,
+    report: Callable[[str], None] = print,
+) -> TrainingResult:
+    """Train in `config.out` and return what was reached.
+
+    Raises ConfigError when the folder already holds a run (without `resume`) or a different one (with it) or a setting
+    does not fit, CheckpointError when there is nothing to resume, DatasetError when the splits' classes differ.
+    """
+    started = time.monotonic()
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # its greeting is no business of the user's
+    accelerator = choose_accelerator(config.machine.device)
+    precision = choose_precision(config.machine.precision, accelerator)
+    fabric = Fabric(accelerator=accelerator, devices=config.machine.devices, precision=precision)
+    fabric.launch()
+    contract = make_contract(config, train_data)
+    check_classes(val_data, contract.names)
+    loader = make_loader(config, train_data, contract, fabric)
+    criterion = make_criterion(config, train_data, fabric.device)
+    torch.manual_seed(config.machine.seed)
+    module = make_module(config, contract).to(fabric.device)
+    state = make_state(config, module, steps=config.optim.epochs * len(loader))
+    if fabric.is_global_zero:
+        prepare_folder(config, resume)
+    fabric.barrier()
+    if resume:
+        state.load(config.out)
+    # Fabric's optimiser only wraps the state's own, which is what the schedule drives and what is saved.
+    wrapped, optimizer = fabric.setup(module, state.optimizer)
+    log = RunLog(config.out, state.epoch) if fabric.is_global_zero else None
+
+    while state.epoch < config.optim.epochs and not _out_of_patience(state, config.optim.patience):
+        state.epoch += 1
+        loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, criterion, progress)
+        if log is not None:
+            scores = score_epoch(config, state, contract, log, loss, val_data, fabric.device, progress)
+            report(
+                f"epoch {state.epoch}/{config.optim.epochs}  loss {loss:.4f}  val mIoU {scores.mean_iou:.4f}"
+                f"  best {state.best:.4f} (epoch {state.best_epoch})"
+            )
+        state.best_epoch = fabric.broadcast(state.best_epoch)
+    if log is not None:
+        log.close()
+    if state.epoch < config.optim.epochs:
+        report(f"stopped early: no better val mIoU for {config.optim.patience} epochs")
+    return TrainingResult(state.best_epoch, state.best, state.epoch, time.monotonic() - started)
+
+
+def train_epoch(
+    config: TrainConfig,
+    state: State,
+    fabric: Fabric,
+    module: Any,
+    optimizer: Any,
+    loader: DataLoader[tuple[Tensor, Tensor]],
+    criterion: Loss,
+    progress: Progress,
+) -> float:
+    """Do one pass over the training pictures and return the mean loss."""
+    epoch_seed = config.machine.seed * 1_000_003 + state.epoch
+    torch.manual_seed(epoch_seed + 7919 * fabric.global_rank)  # dropout differs between processes
+    loader.dataset.set_epoch(state.epoch)  # type: ignore[attr-defined]
+    loader.sampler.set_epoch(state.epoch)  # type: ignore[attr-defined]
+    module.train()
+    total = torch.zeros((), device=fabric.device)
+    label = f"epoch {state.epoch}/{config.optim.epochs}"
+    for frames, target in progress(loader, label, len(loader)):
+        frames, target = frames.to(fabric.device, non_blocking=True), target.to(fabric.device, non_blocking=True)
+        scores = module(frames)
+        scores = F.interpolate(scores.float(), size=target.shape[1:], mode="bilinear", align_corners=False)
+        loss = criterion(scores, target.long())
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        if config.optim.clip > 0:
+            fabric.clip_gradients(module, optimizer, max_norm=config.optim.clip, error_if_nonfinite=False)
+        optimizer.step()
+        state.schedule.step()
+        state.average.update_parameters(state.net)
+        total += loss.detach()
+    mean = float(cast(Tensor, fabric.all_reduce(total / len(loader), reduce_op="mean")))
+    if not np.isfinite(mean):
+        raise ConfigError(f"the loss became {mean} in epoch {state.epoch}; lower --lr (it is {config.optim.lr})")
+    return mean
+
+
+def score_epoch(
+    config: TrainConfig,
+    state: State,
+    contract: Contract,
+    log: RunLog,
+    loss: float,
+    val_data: SegmentationData,
+    device: torch.device,
+    progress: Progress,
+) -> Scores:
+    """Score the averaged weights through the deployed path, in float32; log them; save checkpoints and state."""
+    net = state.average.module
+    segment = TorchSegmenter(Deployable(net, contract), device)
+    scores = evaluate(segment, val_data, contract.names, progress)
+    metrics = scores.as_dict(contract.names)
+    numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, (int, float))}
+    for name, iou in zip(contract.names, scores.iou, strict=True):
+        numbers[f"iou/{name}"] = float(iou)
+    log.add(state.epoch, {"loss": loss, "lr": float(state.schedule.get_last_lr()[0]), **numbers})
+    for index in range(min(SHOWN, len(val_data))):
+        sample = val_data.read(index)
+        strip = prediction_strip(sample.image, sample.mask, segment(sample.image), contract)
+        log.add_picture(f"val/{val_data.name(index)}", strip, state.epoch)
+    checkpoint = Checkpoint(config.model.model, contract, state.epoch, metrics, flatten(config))
+    if scores.mean_iou > state.best:
+        state.best, state.best_epoch = scores.mean_iou, state.epoch
+        save_checkpoint(config.out / BEST, net, checkpoint)
+    save_checkpoint(config.out / LAST, net, checkpoint)
+    state.save(config.out)  # last: an epoch counts as done when all its files are there
+    return scores
+
+
+def make_contract(config: TrainConfig, data: SegmentationData) -> Contract:
+    """Return the contract between these pictures and the model that learns from them."""
+    pretrained = config.model.weights == "imagenet"
+    return Contract(
+        labels=data.labels,
+        height=config.data.size[0],
+        width=config.data.size[1],
+        ignore_index=IGNORE,
+        resize=config.data.resize,
+        interpolation=config.data.interpolation,
+        mean=IMAGENET_MEAN if pretrained else GRAY_MEAN,
+        std=IMAGENET_STD if pretrained else GRAY_STD,
+    )
+
+
+def make_module(config: TrainConfig, contract: Contract) -> Deployable:
+    """Return the network in its contract, channels last, which is what CPUs and tensor cores like."""
+    net = build(config.model.model, len(contract.labels), contract.size, config.model.weights)
+    return Deployable(net.to(memory_format=torch.channels_last), contract)
+
+
+def make_state(config: TrainConfig, module: Deployable, steps: int) -> State:
+    """Return the state of a run that has not begun."""
+    optimizer = make_optimizer(module, config.optim)
+    average = make_average(module.net, config.optim.ema)
+    return State(module.net, average, optimizer, make_schedule(optimizer, steps, config.optim))
+
+
+def make_loader(
+    config: TrainConfig, data: SegmentationData, contract: Contract, fabric: Fabric
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Return a loader of uint8 (batch, H, W, 3) frames and (batch, H, W) targets, this process's share of them."""
+    # OpenCV's thread pool does not survive the fork that makes the workers: they would wait for it for ever.
+    cv2.setNumThreads(1)
+    dataset = TrainingSet(data, contract, augmentation(config.data.augment, contract), config.machine.seed)
+    sampler: DistributedSampler[tuple[Tensor, Tensor]] = DistributedSampler(
+        dataset, fabric.world_size, fabric.global_rank, shuffle=True, seed=config.machine.seed, drop_last=True
+    )
+    if len(sampler) < config.optim.batch:
+        raise ConfigError(f"--batch {config.optim.batch} is more than the {len(sampler)} training pictures")
+    return DataLoader(
+        dataset,
+        batch_size=config.optim.batch,
+        sampler=sampler,
+        num_workers=config.data.workers,
+        drop_last=True,
+        persistent_workers=config.data.workers > 0,
+        pin_memory=fabric.device.type == "cuda",
+    )
+
+
+def make_criterion(config: TrainConfig, data: SegmentationData, device: torch.device) -> Loss:
+    """Return the loss, its class weights counted over the training masks where it uses any."""
+    weight = None
+    if config.loss.class_weights != "none":
+        counts = np.zeros(256, np.int64)
+        for index in range(len(data)):
+            counts += np.bincount(data.read(index).mask.ravel(), minlength=256)
+        values = class_weights(counts[: len(data.labels)].tolist(), config.loss.class_weights)
+        weight = torch.tensor(values, device=device)
+    return make_loss(config.loss, IGNORE, weight)
+
+
+def _out_of_patience(state: State, patience: int) -> bool:
+    return patience > 0 and state.epoch - state.best_epoch >= patience

@@ -1,0 +1,78 @@
+"""All that changes during a run, and how it is put away after every epoch so that a killed run can go on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
+
+from edgeseg.config import TrainConfig, flatten, load_config, save_config
+from edgeseg_runtime.errors import CheckpointError, ConfigError
+from edgeseg_runtime.files import atomic_path
+
+CONFIG, STATE = "config.yaml", "resume.pt"
+
+
+@dataclass
+class State:
+    """The moving parts of a run."""
+
+    net: nn.Module
+    average: AveragedModel
+    optimizer: torch.optim.Optimizer
+    schedule: LambdaLR
+    epoch: int = 0
+    """Epochs done."""
+    best_epoch: int = 0
+    best: float = -math.inf
+    """Highest val mIoU so far."""
+
+    def _parts(self) -> dict[str, Any]:
+        return {"net": self.net, "average": self.average, "optimizer": self.optimizer, "schedule": self.schedule}
+
+    def save(self, folder: Path) -> None:
+        """Write the state to `folder` atomically."""
+        values: dict[str, Any] = {name: part.state_dict() for name, part in self._parts().items()}
+        values |= {"epoch": self.epoch, "best_epoch": self.best_epoch, "best": self.best}
+        with atomic_path(folder / STATE) as temporary:
+            torch.save(values, temporary)
+
+    def load(self, folder: Path) -> None:
+        """Take over what `save` wrote. Raises CheckpointError when it is missing, damaged or of another network."""
+        path = folder / STATE
+        if not path.is_file():
+            raise CheckpointError(f"{folder} has nothing to resume: no epoch was finished there")
+        try:
+            values = torch.load(path, map_location="cpu", weights_only=True)
+            for name, part in self._parts().items():
+                part.load_state_dict(values[name])
+        except Exception as error:  # torch.load raises pickle, zip, runtime and key errors alike for a damaged file
+            raise CheckpointError(f"{path} cannot be resumed from: {str(error).splitlines()[0]}") from error
+        self.epoch, self.best_epoch, self.best = values["epoch"], values["best_epoch"], values["best"]
+
+
+def prepare_folder(config: TrainConfig, resume: bool) -> None:
+    """Make the run's folder and write its settings there.
+
+    Raises ConfigError when the folder already holds a run and `resume` is off, or when `resume` is on and the settings
+    differ from the run's own: half a run with each would be neither.
+    """
+    path = config.out / CONFIG
+    if not resume:
+        if path.exists():
+            raise ConfigError(f"{config.out} already holds a run; go on with --resume, or choose another --out")
+        save_config(config, path)
+        return
+    if not path.is_file():
+        raise ConfigError(f"--resume: {config.out} holds no run")
+    before, now = load_config(path), flatten(config)
+    different = [name for name in now if name not in ("out", "workers") and before.get(name) != now[name]]
+    if different:
+        changes = ", ".join(f"{name} was {before.get(name)!r} and is {now[name]!r}" for name in different)
+        raise ConfigError(f"--resume: {changes}; `--config {path}` repeats the run's own settings")

@@ -1,0 +1,36 @@
+"""ONNX to OpenVINO's own format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import openvino
+from openvino.passes import ConstantFolding, Manager
+
+from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY
+from edgeseg_runtime.files import atomic_path
+
+
+def read_folded(path: Path) -> Any:
+    """Read a model with its constants folded.
+
+    The ONNX front end puts `Reshape(Constant)` before depthwise weights, and a quantiser that meets one leaves the
+    whole convolution in float.
+    """
+    model = openvino.Core().read_model(path)
+    manager = Manager()
+    manager.register_pass(ConstantFolding())
+    manager.run_passes(model)
+    return model
+
+
+def save_ir(model: Any, path: Path, metadata: dict[str, str]) -> None:
+    """Write an OpenVINO model to `path` (.xml) and the .bin beside it, with its metadata, weights uncompressed."""
+    for key in (CONTRACT_KEY, PRECISION_KEY):
+        model.set_rt_info(metadata[key], key.split("."))
+    weights = path.with_suffix(".bin")
+    with atomic_path(path) as temporary:
+        # `save_model` stores float16 unless told not to, which is one more thing that would change masks unasked.
+        openvino.save_model(model, temporary, compress_to_fp16=False)
+        temporary.with_suffix(".bin").replace(weights)

@@ -1,0 +1,207 @@
+"""Take a frame → preprocess → infer → decode → draw → write: by several workers, put out in order.
+
+Each worker takes whole frames through the model on a lane of its own, which beats a thread per stage: no frame changes
+hands, and its latency is one frame's own time. The calling thread writes to the outputs: it alone touches them, so
+windows work, and an error of theirs is raised where the stream was started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Thread
+from time import monotonic, perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+
+from edgeseg_runtime.contract import Contract
+from edgeseg_runtime.draw import color_table
+from edgeseg_runtime.errors import ConfigError
+from edgeseg_runtime.feed import Feed, LiveFeed, SerialFeed
+from edgeseg_runtime.preprocess import Image
+from edgeseg_runtime.reorder import ReorderBuffer
+from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.sinks.base import Shot, Sink
+from edgeseg_runtime.sources.base import Source
+from edgeseg_runtime.stats import StreamStats, StreamSummary, spreads
+
+Watch = Callable[[StreamStats, int], None]
+"""Is shown the statistics and the number of dropped frames."""
+
+DRAIN_SECONDS = 1.0
+"""How long frames in flight may take to finish once a stop is wanted; after that they count as dropped."""
+
+_GLANCE_SECONDS = 0.2
+"""How often the calling thread looks up, when no frame comes, to see whether a stop is wanted."""
+
+
+class Model(Protocol):
+    """What a stream needs of a model; `Segmenter` is one."""
+
+    contract: Contract
+
+    def lane(self) -> Callable[[Image], SemanticResult]:
+        """Make a way through the model for a thread of its own."""
+        ...
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """How to stream. Raises ConfigError for values outside what is allowed."""
+
+    lanes: int = 1
+    """Frames worked on at the same time."""
+    limit: int | None = None
+    """Number of frames after which to end; None: at the end of the source."""
+    opacity: float = 0.5
+    """Of the coloured mask over the frame, 0..1."""
+
+    def __post_init__(self) -> None:
+        if self.lanes < 1:
+            raise ConfigError(f"lanes must be at least 1, got {self.lanes}")
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"limit must be at least 1 frame, got {self.limit}")
+        if not 0 <= self.opacity <= 1:
+            raise ConfigError(f"opacity must be in 0..1, got {self.opacity}")
+
+
+@dataclass
+class Stop:
+    """Asks a running stream to end. A plain flag, so that a signal handler may set it."""
+
+    wanted: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Done:
+    """A frame through the model, and what each output is to write of it."""
+
+    shot: Shot
+    encoded: list[Any]
+    take: float
+    draw: float
+
+
+class Pipeline:
+    """One run of a stream; see `run_stream`."""
+
+    def __init__(self, source: Source, model: Model, sinks: Sequence[Sink[Any]], options: StreamOptions) -> None:
+        self._source, self._model, self._sinks, self._options = source, model, sinks, options
+        self._feed: Feed = (LiveFeed if source.live else SerialFeed)(source, options.limit)
+        # A recording may run ahead, which evens out slow frames; a live source's frames would only grow old.
+        capacity = options.lanes if source.live else 4 * options.lanes
+        self._buffer: ReorderBuffer[_Done] = ReorderBuffer(capacity, options.lanes)
+        self._table = color_table(model.contract)
+        self._stats = StreamStats()
+        self._patience = min([_GLANCE_SECONDS, *(sink.patience for sink in sinks if sink.patience)])
+
+    def run(self, stop: Stop, watch: Watch | None) -> StreamSummary:
+        """Stream until the end and close the source."""
+        workers: list[Thread] = []
+        try:
+            lanes = self._warm_lanes()
+            workers += [Thread(target=self._work, args=(lane,), name="edgeseg-lane", daemon=True) for lane in lanes]
+            started = perf_counter()
+            for worker in workers:
+                worker.start()
+            self._feed.start()
+            ended = self._write_all(stop, watch)
+            seconds = perf_counter() - started
+        finally:
+            self._shut(workers)
+        if self._feed.error is not None:
+            raise self._feed.error
+        return self._summary(ended, seconds)
+
+    def _warm_lanes(self) -> list[Callable[[Image], SemanticResult]]:
+        lanes = [self._model.lane() for _ in range(self._options.lanes)]
+        black = np.zeros((*self._model.contract.size, 3), np.uint8)
+        for lane in lanes:  # an engine's lazy set-up is not the first frame's to pay
+            lane(black)
+        return lanes
+
+    def _work(self, lane: Callable[[Image], SemanticResult]) -> None:
+        error: BaseException | None = None
+        try:
+            self._take_frames(lane)
+        except BaseException as caught:  # raised again in the thread that runs the stream
+            error = caught
+        finally:
+            self._buffer.worker_done(error)
+
+    def _take_frames(self, lane: Callable[[Image], SemanticResult]) -> None:
+        feed, buffer, sinks = self._feed, self._buffer, self._sinks
+        table, opacity = self._table, self._options.opacity
+        while True:
+            started = perf_counter()
+            taken = feed.take()
+            if taken is None:
+                return
+            ticket, frame = taken
+            took = perf_counter() - started
+            shot = Shot(frame, lane(frame.image), table, opacity)
+            drawing = perf_counter()
+            encoded = [sink.encode(shot) for sink in sinks]
+            if not buffer.put(ticket, _Done(shot, encoded, took, perf_counter() - drawing)):
+                return
+
+    def _write_all(self, stop: Stop, watch: Watch | None) -> str:
+        """Write until the end, and return why it came. Frames in flight when a stop is wanted are still written."""
+        deadline = float("inf")
+        watch_at = monotonic() + 1
+        while (ready := self._buffer.take(self._patience)) is not None:
+            self._write(ready)
+            if not all(sink.wanted for sink in self._sinks):
+                return "closed"
+            now = monotonic()
+            if watch is not None and now >= watch_at:
+                watch(self._stats, self._feed.dropped)
+                watch_at = now + 1
+            if stop.wanted and deadline == float("inf"):
+                self._feed.stop()
+                deadline = now + DRAIN_SECONDS
+            if now >= deadline:
+                break
+        if stop.wanted:
+            return "interrupted"
+        return "limit" if self._stats.emitted == self._options.limit else "end"
+
+    def _write(self, ready: list[_Done]) -> None:
+        """Give frames to every output; with none ready, let the outputs see to themselves."""
+        if not ready:
+            for sink in self._sinks:
+                sink.idle()
+        for done in ready:
+            started = perf_counter()
+            for sink, encoded in zip(self._sinks, done.encoded, strict=True):
+                sink.write(done.shot, encoded)
+            emitted = perf_counter() - started
+            times = done.shot.result.times
+            stages = (done.take, times.preprocess, times.infer, times.decode, done.draw, emitted)
+            self._stats.emit(monotonic() - done.shot.frame.captured_at, stages)
+
+    def _shut(self, workers: list[Thread]) -> None:
+        """End the workers and the source. What is stuck in a read or in the engine is left behind, as daemons."""
+        self._feed.stop()
+        self._buffer.close()
+        deadline = monotonic() + DRAIN_SECONDS / 2
+        for worker in workers:
+            if worker.ident is not None:
+                worker.join(max(0.0, deadline - monotonic()))
+        self._feed.close(max(0.0, deadline - monotonic()))
+
+    def _summary(self, ended: str, seconds: float) -> StreamSummary:
+        age, stages = spreads(self._stats.counts())
+        return StreamSummary(
+            source=self._source.title,
+            live=self._source.live,
+            captured=self._feed.captured,
+            emitted=self._stats.emitted,
+            dropped=self._feed.dropped + self._feed.taken - self._stats.emitted,
+            seconds=seconds,
+            age=age,
+            stages=stages,
+            ended=ended,
+            remarks=tuple(self._source.remarks),
+        )

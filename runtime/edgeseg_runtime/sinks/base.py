@@ -1,0 +1,60 @@
+"""What every output of a stream is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+from edgeseg_runtime.draw import overlay
+from edgeseg_runtime.preprocess import Image
+from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.sources.base import Frame
+
+T = TypeVar("T")
+
+
+class Shot:
+    """A frame, what the model says of it, and the picture of both: drawn when first asked for, once for all outputs.
+
+    Handled by one thread at a time.
+    """
+
+    def __init__(self, frame: Frame, result: SemanticResult, table: Image, opacity: float) -> None:
+        self.frame, self.result = frame, result
+        self._table, self._opacity = table, opacity
+        self._picture: Image | None = None
+
+    @property
+    def picture(self) -> Image:
+        """The frame with the coloured mask over it, uint8 H×W×3 BGR."""
+        if self._picture is None:
+            self._picture = overlay(self.frame.image, self.result.mask, self._table, self._opacity)
+        return self._picture
+
+
+class Sink(ABC, Generic[T]):
+    """An output. Costly work belongs in `encode`, which workers call at the same time and in any order."""
+
+    patience: float | None = None
+    """Seconds after which `idle` wants to be called when no frame comes; None: it need not be."""
+
+    wanted: bool = True
+    """Turns False when whoever looks wants no more: the stream then ends, as asked."""
+
+    @abstractmethod
+    def encode(self, shot: Shot) -> T:
+        """Prepare what `write` needs. Called from several threads at once."""
+
+    @abstractmethod
+    def write(self, shot: Shot, encoded: T) -> None:
+        """Put out one frame: in order, one at a time, from the thread that runs the stream.
+
+        Raises OutputError.
+        """
+
+    def idle(self) -> None:
+        """Called when no frame came for a while; most outputs have nothing to do then."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish, so that what was written can be used. Called once, after an error too."""

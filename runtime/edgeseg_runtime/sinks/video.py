@@ -1,0 +1,85 @@
+"""An annotated video."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import cv2
+
+from edgeseg_runtime.errors import OutputError
+from edgeseg_runtime.files import atomic_path
+from edgeseg_runtime.preprocess import Image
+from edgeseg_runtime.sinks.base import Shot, Sink
+
+CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
+"""What OpenCV's wheel can write. It has no H.264 encoder."""
+
+DEFAULT_FPS = 25.0
+"""For sources that do not tell their rate."""
+
+
+class VideoSink(Sink[Image]):
+    """Writes annotated frames under a temporary name, which becomes the final one when the stream ends.
+
+    With `keep_time` a frame is repeated until the next one is due by its capture time, so that a live source that
+    drops frames plays at its own pace; without, each frame is written once.
+    """
+
+    def __init__(self, path: Path, fps: float = DEFAULT_FPS, *, keep_time: bool = False) -> None:
+        if path.suffix.lower() not in CODECS:
+            raise OutputError(f"--video writes {' or '.join(CODECS)} files, got {str(path)!r}")
+        if path.is_dir():
+            raise OutputError(f"--video: {path} is a folder")
+        self._path, self._fps, self._keep_time = path, fps, keep_time
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+        self._started, self._written = 0.0, 0
+        self._file = ExitStack()
+
+    def encode(self, shot: Shot) -> Image:
+        """Draw the overlay."""
+        return shot.picture
+
+    def write(self, shot: Shot, encoded: Image) -> None:
+        """Append the frame. Raises OutputError when its size is not the first one's."""
+        size = (encoded.shape[1], encoded.shape[0])
+        if self._writer is None:
+            self._writer = self._open(size)
+            self._started = shot.frame.captured_at
+        if size != self._size:
+            raise OutputError(
+                f"{self._path}: a video has one size, but {shot.frame.name} is {size[0]}×{size[1]} "
+                f"and the first frame was {self._size[0]}×{self._size[1]}"
+            )
+        for _ in range(self._due(shot.frame.captured_at)):
+            self._writer.write(encoded)
+            self._written += 1
+
+    def close(self) -> None:
+        """Finish the file and give it its name; no frame, no file. Raises OutputError if it could not be written."""
+        if self._writer is None:
+            return
+        self._writer.release()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise OutputError(f"{self._path} could not be written: {error.strerror}") from error
+
+    def _due(self, captured_at: float) -> int:
+        """Return how often to write a frame: once, or as often as brings the video up to the frame's time."""
+        if not self._keep_time:
+            return 1
+        return max(0, round((captured_at - self._started) * self._fps) + 1 - self._written)
+
+    def _open(self, size: tuple[int, int]) -> cv2.VideoWriter:
+        try:
+            temporary = self._file.enter_context(atomic_path(self._path))
+        except OSError as error:
+            raise OutputError(f"{self._path} cannot be written: {error.strerror}") from error
+        code = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
+        writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, code, self._fps, size)
+        if not writer.isOpened():
+            raise OutputError(f"{self._path} cannot be written as a {size[0]}×{size[1]} video at {self._fps} fps")
+        self._size = size
+        return writer

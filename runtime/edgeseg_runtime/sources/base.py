@@ -1,0 +1,75 @@
+"""What every source of frames is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgeseg_runtime.preprocess import Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A picture on its way through the stream."""
+
+    index: int
+    """Its place among the frames the source gave, from 0."""
+    image: Image
+    """uint8 H×W×3, BGR."""
+    captured_at: float
+    """Seconds on the monotonic clock (`time.monotonic`) when it had been read."""
+    position: float | None
+    """Seconds into the recording, or since a live source's first frame; None for pictures."""
+    name: str
+    """What files made from it are called: the picture's stem, or the index in six digits."""
+
+
+class Source(Protocol):
+    """Frames, one after the other. Read by one thread at a time."""
+
+    @property
+    def title(self) -> str:
+        """What messages call it; never holds credentials."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """A live source does not wait: its newest frame matters. Any other gives every frame once, in order."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of its frames where that is known beforehand."""
+        ...
+
+    @property
+    def fps(self) -> float | None:
+        """Frames a second where the source tells."""
+        ...
+
+    @property
+    def length(self) -> int | None:
+        """Number of frames it declares; some containers only estimate it. None where it tells nothing."""
+        ...
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the results should know, complete once the end is reached."""
+        ...
+
+    def read(self) -> Frame | None:
+        """Return the next frame, None at the end. Raises SourceError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the device or file. Call it from the thread that reads."""
+        ...
+
+
+def without_credentials(text: str) -> str:
+    """Return a URL fit for a message: user, password and the values of query parameters are starred out.
+
+    Everything up to the last @ is hidden, even where a password holds a character that ends a URL's host part.
+    """
+    return re.sub(r"([?&;][^=&;#\s]*=)[^&;#\s]*", r"\1***", re.sub(r"://.*@", "://***@", text))
