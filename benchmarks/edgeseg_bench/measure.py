@@ -1,8 +1,8 @@
-"""Latency and throughput of several subjects, taken in turns so that their ratios hold on a machine that is not idle."""
+"""Latency and throughput of several subjects, in turns, so that their ratios hold on a machine that is not idle."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from statistics import median
@@ -19,9 +19,9 @@ from edgeseg_runtime.result import StageTimes
 
 Clock = Callable[[], float]
 
-BURST = 5
-"""Frames a subject does in its turn. One more before them is not counted: it finds the caches full of another's data."""
-MIN_TURNS, MAX_TURNS = 5, 400
+TURNS = 20
+"""Turns among which a subject's seconds are spread, so that a noisy minute hits all subjects alike."""
+MIN_LAPS = 5
 SLICES = 3
 """Turns in which throughput is taken; the median counts."""
 
@@ -69,36 +69,44 @@ def take_turns(
     progress: Progress = silent,
     clock: Clock = perf_counter,
 ) -> list[Laps]:
-    """Return the laps of each subject: `seconds` of measuring for each on average, and as many laps for one as another.
+    """Return the laps of each subject, `seconds` of them (and at least MIN_LAPS), spread over TURNS turns.
 
-    Each turn starts with another subject, so that none always follows the same one.
+    Each turn starts with another subject, so that none always follows the same one. A subject too slow for its share
+    of a turn sits out the next ones until it is even.
     """
     supply = cycle(frames)
-    started = clock()
     for subject in subjects:  # lazy set-up belongs to nobody's lap
-        _burst(subject, supply, Laps(), clock)
-    turns = turns_for(seconds * len(subjects), clock() - started)
+        _burst(subject, supply, Laps(), 0.0, clock)
+    share = seconds / TURNS
     laps = [Laps() for _ in subjects]
-    for turn in progress(range(turns), "latency", turns):
+    used = [0.0 for _ in subjects]
+    for turn in progress(range(TURNS), "latency", TURNS):
         for place in range(len(subjects)):
             index = (turn + place) % len(subjects)
-            _burst(subjects[index], supply, laps[index], clock)
+            due = (turn + 1) * share - used[index]
+            if due > 0:
+                used[index] += _burst(subjects[index], supply, laps[index], due, clock)
+    for subject, own in zip(subjects, laps, strict=True):
+        while len(own.whole) < MIN_LAPS:
+            _burst(subject, supply, own, share, clock)
     return laps
 
 
-def turns_for(seconds: float, one: float) -> int:
-    """Return how many turns of `one` second length fill `seconds`, within MIN_TURNS..MAX_TURNS."""
-    return max(MIN_TURNS, min(MAX_TURNS, round(seconds / one))) if one > 0 else MAX_TURNS
+def _burst(subject: Subject, frames: Iterator[Image], laps: Laps, seconds: float, clock: Clock) -> float:
+    """Time frames for `seconds`, at least one, and return the seconds used.
 
-
-def _burst(subject: Subject, frames: Iterable[Image], laps: Laps, clock: Clock) -> None:
+    A frame before them is not counted: it finds the caches full of another subject's data.
+    """
     subject.set_threads(subject.threads)
-    for number, frame in zip(range(BURST + 1), frames, strict=False):
-        started = clock()
-        stages = subject.lane(frame)
-        seconds = clock() - started
-        if number > 0:
-            laps.add(seconds, stages)
+    started = clock()
+    subject.lane(next(frames))
+    while True:
+        begun = clock()
+        stages = subject.lane(next(frames))
+        ended = clock()
+        laps.add(ended - begun, stages)
+        if ended - started >= seconds:
+            return ended - started
 
 
 def throughputs(

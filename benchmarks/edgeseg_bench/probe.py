@@ -1,4 +1,4 @@
-"""Start-up time and memory of one model in a process of its own: `python -m edgeseg_bench.probe MODEL ENGINE THREADS`."""
+"""Start-up time and memory of a model in a process of its own: `python -m edgeseg_bench.probe MODEL ENGINE THREADS`."""
 
 from __future__ import annotations
 

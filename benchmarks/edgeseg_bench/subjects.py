@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 
@@ -40,6 +39,8 @@ class Extra:
     name: str
     engine: str
     precision: str
+    names: tuple[str, ...]
+    """Class names in index order."""
     segment: Callable[[Image], Mask]
     set_threads: Callable[[int], None]
 
@@ -53,6 +54,7 @@ class Subject:
     precision: str
     threads: int
     file: Path | None
+    names: tuple[str, ...]
     segment: Callable[[Image], Mask]
     lane: Lane
     """A frame at a time on all threads: for latency."""
@@ -113,9 +115,7 @@ def load(case: Case) -> Subject:
     """Load a case twice: on all its threads for latency, and with one lane a thread for throughput."""
 
     def segmenter(lanes: int) -> Segmenter:
-        return Segmenter.load(
-            case.file, engine=case.engine, threads=case.threads, lanes=lanes, contract=case.contract
-        )
+        return Segmenter.load(case.file, engine=case.engine, threads=case.threads, lanes=lanes, contract=case.contract)
 
     single = segmenter(1)
     shared = single if case.threads == 1 else segmenter(case.threads)
@@ -126,6 +126,7 @@ def load(case: Case) -> Subject:
         case.precision,
         case.threads,
         case.file,
+        single.contract.names,
         lambda frame: single(frame).mask,
         _timed(single),
         lanes,
@@ -144,7 +145,7 @@ def with_threads(extra: Extra, threads: int) -> Subject:
         extra.segment(frame)
 
     return Subject(
-        extra.name, extra.engine, extra.precision, threads, None, extra.segment, lane, (lane,), set_threads
+        extra.name, extra.engine, extra.precision, threads, None, extra.names, extra.segment, lane, (lane,), set_threads
     )
 
 
@@ -157,7 +158,9 @@ def _engines(file: Path, asked: Sequence[str], contract: Contract | None) -> lis
     options = EngineOptions(threads=1, contract=contract)
     if asked:
         kinds = [engine_for(file, name) for name in asked]
-        return [(kind.name, kind(file, options).precision) for kind in kinds if file.suffix in kind.capabilities().suffixes]
+        return [
+            (kind.name, kind(file, options).precision) for kind in kinds if file.suffix in kind.capabilities().suffixes
+        ]
     home = engine_for(file, None)
     precision = home(file, options).precision
     also = [name for name in ENGINES if name != home.name and file.suffix in _suffixes(name) and precision == "float32"]
@@ -177,14 +180,3 @@ def file_bytes(file: Path) -> int:
     """Return the size of a model with what belongs to it: an IR's weights, an ONNX file's external data."""
     companions: list[Path] = [file.with_suffix(".bin")] if file.suffix == ".xml" else [Path(f"{file}.data")]
     return sum(part.stat().st_size for part in (file, *companions) if part.is_file())
-
-
-def describe(subject: Subject) -> dict[str, Any]:
-    """Return what identifies a subject, as plain JSON values."""
-    return {
-        "name": subject.name,
-        "engine": subject.engine,
-        "precision": subject.precision,
-        "threads": subject.threads,
-        "file": subject.file.as_posix() if subject.file else None,
-    }

@@ -7,7 +7,7 @@ torch's global generator.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -24,25 +24,34 @@ Preset = Literal["none", "light", "standard", "strong"]
 Augmentation = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(uint8 3×H×W, uint8 H×W) to the same."""
 
-PRESETS = ("none", "light", "standard", "strong")
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
 def augmentation(name: Preset, contract: Contract) -> Augmentation:
     """Build a preset: `light` flips and shifts colours a little, `standard` also zooms, `strong` also turns and blurs.
 
+    `none` leaves the picture as the runtime's preprocessing made it.
+
     What lies outside the picture is filled with the contract's mean colour and its ignore index. Raises ConfigError.
     """
     if name not in PRESETS:
         raise ConfigError(f"augmentation must be one of {', '.join(PRESETS)}, got {name!r}")
-    if name == "none":
-        return lambda image, mask: (image, mask)
-    pipeline = v2.Compose(_steps(name, contract))
+    return _unchanged if name == "none" else _Pipeline(_steps(name, contract))
 
-    def augment(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        out_image, out_mask = pipeline(tv_tensors.Image(image), tv_tensors.Mask(mask))
+
+def _unchanged(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    return image, mask
+
+
+class _Pipeline:
+    """Transforms over a pair; a class, so that worker processes can be sent one."""
+
+    def __init__(self, steps: list[v2.Transform]) -> None:
+        self._steps = v2.Compose(steps)
+
+    def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        out_image, out_mask = self._steps(tv_tensors.Image(image), tv_tensors.Mask(mask))
         return out_image.as_subclass(Tensor), out_mask.as_subclass(Tensor)
-
-    return augment
 
 
 def _steps(name: Preset, contract: Contract) -> list[v2.Transform]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgeseg.data.base import IGNORE, Rgb
 from edgeseg.data.classes import READERS, read_label_colors
-from edgeseg.data.files import Layout, Pair, Pairing, Problem, pair_folders
+from edgeseg.data.files import Layout, Pair, Pairing, Problem, pair_folders, read_lines
 from edgeseg.data.masks import MaskReader
 from edgeseg.data.pictures import PICTURE_SUFFIXES
 from edgeseg_runtime.contract import Label
@@ -126,9 +126,7 @@ def _segnet_layout(title: str, splits: dict[str, Pairing]) -> Layout | None:
 
 
 def _list_lines(path: Path) -> list[list[str]]:
-    if not path.is_file():
-        return []
-    return [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line.split() for _, line in read_lines(path)] if path.is_file() else []
 
 
 def _pair_lines(root: Path, lines: list[list[str]]) -> Pairing:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.data.base import IGNORE, Rgb
+from edgeseg.data.files import read_lines
 from edgeseg.data.masks import MAX_CLASSES, MaskReader
 from edgeseg_runtime.contract import Label, voc_color
 from edgeseg_runtime.errors import DatasetError
@@ -87,7 +88,7 @@ def read_class_table(root: Path) -> ClassTable | None:
 def read_label_colors(path: Path) -> ClassTable:
     """Read CamVid's `label_colors.txt`."""
     rows = []
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         parts = line.split(maxsplit=3)
         if len(parts) != 4:
             raise DatasetError(f"{path}:{number}: expected 'r g b name', got {line!r}")
@@ -97,7 +98,7 @@ def read_label_colors(path: Path) -> ClassTable:
 
 def _read_labelmap(path: Path) -> ClassTable:
     rows = []
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         if not line.startswith("#"):
             name, _, rest = line.partition(":")
             rows.append((name, _color(rest.partition(":")[0].split(","), path, number)))
@@ -105,7 +106,7 @@ def _read_labelmap(path: Path) -> ClassTable:
 
 
 def _read_names(path: Path) -> ClassTable:
-    return _ordered(path, [(line, None) for _, line in _lines(path)])
+    return _ordered(path, [(line, None) for _, line in read_lines(path)])
 
 
 def _ordered(path: Path, rows: Sequence[tuple[str, Rgb | None]]) -> ClassTable:
@@ -162,14 +163,6 @@ def _check_unlike(path: Path, what: str, values: Sequence[object]) -> None:
     for value, count in Counter(values).items():
         if count > 1:
             raise DatasetError(f"{path}: the {what} {value} is given {count} times")
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not a text file in UTF-8") from error
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 def _color(parts: list[str], path: Path, line: int) -> Rgb:

@@ -10,6 +10,7 @@ from edgeseg.data.base import BadFileError, Sample
 from edgeseg.data.masks import MaskReader
 from edgeseg.data.pictures import MASK_SUFFIXES, PICTURE_SUFFIXES, read_picture
 from edgeseg_runtime.contract import Label
+from edgeseg_runtime.errors import DatasetError
 
 
 @dataclass(frozen=True)
@@ -108,3 +109,12 @@ def pair_folders(
         else:
             problems.append(Problem(images / stem, "is listed, but there is no such picture"))
     return Pairing(tuple(pairs), tuple(problems))
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Return the lines of a text file that are not blank, with their numbers. Raises DatasetError if it is no text."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: not a text file in UTF-8 that can be read") from error
+    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]

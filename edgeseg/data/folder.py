@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgeseg.data.base import BadFileError, Rgb
 from edgeseg.data.classes import READERS, read_class_table
-from edgeseg.data.files import Layout, Pairing, pair_folders
+from edgeseg.data.files import Layout, Pairing, pair_folders, read_lines
 from edgeseg.data.pictures import PICTURE_SUFFIXES, read_stored
 from edgeseg_runtime.errors import DatasetError
 
@@ -89,9 +89,7 @@ def _existing(folders: dict[str, tuple[Path, Path]]) -> dict[str, Pairing]:
 
 def _stems(path: Path) -> frozenset[str]:
     """Read a list of names: with or without suffix, and whatever follows on the line is somebody else's."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    entries = (line.split()[0] for line in lines if line.strip())
-    return frozenset(_stem(Path(entry).name) for entry in entries)
+    return frozenset(_stem(Path(line.split()[0]).name) for _, line in read_lines(path))
 
 
 def _stem(name: str) -> str:

@@ -23,7 +23,8 @@ MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 """Lossless only: JPEG invents labels along every edge."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_GRAY, _PALETTE = 0, 3  # PNG colour types
+_TRUNCATED = "truncated: the end of the picture is missing"
+_GRAY, _PALETTE, _GRAY_ALPHA = 0, 3, 4  # PNG colour types
 
 
 def read_picture(path: Path) -> Image:
@@ -53,8 +54,8 @@ def read_stored(path: Path) -> Stored:
     values = _decode(path, data, cv2.IMREAD_UNCHANGED)
     if values.dtype not in (np.uint8, np.uint16):
         raise BadFileError(path, f"holds {values.dtype} values, where 8 or 16-bit ones are expected")
-    if values.ndim == 3 and values.shape[2] == 2:
-        return Stored(values[..., 0], None)  # grey with transparency
+    if data.startswith(_PNG) and data[25] == _GRAY_ALPHA:
+        return Stored(np.ascontiguousarray(values[..., 0]), None)
     return Stored(values[..., :3] if values.ndim == 3 else values, None)
 
 
@@ -72,16 +73,12 @@ def _read_whole(path: Path) -> bytes:
         raise BadFileError(path, f"cannot be read: {error.strerror}") from error
     if not data:
         raise BadFileError(path, "the file is empty")
-    # Decoders differ in how silently they fill up the missing part of a picture, so the end is looked for first.
+    # Decoders differ in how silently they fill up the missing part of a picture, so it is looked for first.
     if data.startswith(_PNG):
-        truncated = data.rfind(b"IEND\xae\x42\x60\x82") < 0
-    elif data.startswith(b"\xff\xd8"):
+        _chunks(path, data)
+    elif data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):
         # The end of image must follow the last start of scan: a preview inside the header has an end of its own.
-        truncated = data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda") or b"\xff\xda" not in data
-    else:
-        truncated = False
-    if truncated:
-        raise BadFileError(path, "truncated: the end of the picture is missing")
+        raise BadFileError(path, _TRUNCATED)
     return data
 
 
@@ -118,17 +115,21 @@ def _with_identity_palette(path: Path, data: bytes) -> bytes:
 
 
 def _chunks(path: Path, data: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the parts of a PNG up to its end, each verified. Raises BadFileError if there is no end."""
     chunks, start = [], len(_PNG)
     while start + 12 <= len(data):
         (size,) = struct.unpack_from(">I", data, start)
         kind, body = data[start + 4 : start + 8], data[start + 8 : start + 8 + size]
-        if len(body) < size or zlib.crc32(kind + body).to_bytes(4, "big") != data[start + 8 + size : start + 12 + size]:
+        checksum = data[start + 8 + size : start + 12 + size]
+        if len(checksum) < 4:
+            break
+        if zlib.crc32(body, zlib.crc32(kind)).to_bytes(4, "big") != checksum:
             raise BadFileError(path, "damaged: a part of the PNG fails its checksum")
         chunks.append((kind, body))
         if kind == b"IEND":
-            break
+            return chunks
         start += 12 + size
-    return chunks
+    raise BadFileError(path, _TRUNCATED)
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

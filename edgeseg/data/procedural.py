@@ -83,7 +83,8 @@ class ProceduralData:
     def description(self) -> str:
         """What this set is, for people."""
         when = "night" if self.spec.night else "day"
-        return f"built-in street scenes ({when}, {self.spec.height}×{self.spec.width}), {self.split}: {self._count}"
+        size = f"{self.spec.height}×{self.spec.width}"
+        return f"built-in street scenes ({when}, {size}), {self.split}: {len(self)} pictures, {len(LABELS)} classes"
 
     def __len__(self) -> int:
         return self._count

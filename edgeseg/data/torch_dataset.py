@@ -25,7 +25,8 @@ class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
 
     Pictures go through the runtime's own preprocessing before they are augmented. As many as fit in `cache_bytes` are
     decoded once, here, before workers are started, so that forked workers share them. What augmentation draws for item
-    `i` depends on (seed, epoch, i) only: the number of workers changes nothing.
+    `i` depends on (seed, epoch, i) only: the number of workers changes nothing. Before workers are forked, call
+    `cv2.setNumThreads(1)`: OpenCV's thread pool does not survive a fork, and a worker would wait for it for ever.
     """
 
     def __init__(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import torch
 
 from edgeseg_export.deployable import Deployable
 from edgeseg_export.graph import fold_input_scale, set_metadata
+from edgeseg_export.quiet import quiet
 from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY, Precision
 from edgeseg_runtime.errors import EdgesegError
 from edgeseg_runtime.files import atomic_path
@@ -44,21 +43,18 @@ def export_onnx(module: Deployable, path: Path, dynamic: DynamicAxes | None = No
     shapes = (
         {0: auto if dynamic.batch else None, 1: auto if dynamic.size else None, 2: auto if dynamic.size else None},
     )
-    with warnings.catch_warnings():
-        # deprecations inside torch's own exporter, which a user can do nothing about
-        warnings.simplefilter("ignore")
-        with _quiet("torch.onnx"):
-            program = torch.onnx.export(
-                module.cpu().eval(),
-                (frames,),
-                dynamo=True,
-                external_data=False,
-                opset_version=OPSET,
-                input_names=[INPUT],
-                output_names=[OUTPUTS[contract.output]],
-                dynamic_shapes=shapes if dynamic.batch or dynamic.size else None,
-                verbose=False,
-            )
+    with quiet("torch.onnx"):
+        program = torch.onnx.export(
+            module.cpu().eval(),
+            (frames,),
+            dynamo=True,
+            external_data=False,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUTS[contract.output]],
+            dynamic_shapes=shapes if dynamic.batch or dynamic.size else None,
+            verbose=False,
+        )
     assert program is not None  # torch's annotation allows for the older exporter, which returns nothing
     model = program.model_proto
     fold_input_scale(model)
@@ -79,17 +75,3 @@ def save_onnx(model: Any, path: Path, metadata: dict[str, str]) -> None:
     onnx.checker.check_model(model, full_check=True)
     with atomic_path(path) as temporary:
         onnx.save(model, temporary)
-
-
-class _quiet:  # noqa: N801 - used like a function
-    """Silence a logger's warnings while the block runs."""
-
-    def __init__(self, name: str) -> None:
-        self.logger = logging.getLogger(name)
-
-    def __enter__(self) -> None:
-        self.level = self.logger.level
-        self.logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        self.logger.setLevel(self.level)

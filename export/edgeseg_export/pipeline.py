@@ -104,7 +104,7 @@ def raise_failures(entries: list[Entry], where: Path) -> None:
     """Raise GateFailed naming every artifact that did not pass and its numbers."""
     failed = [entry for entry in entries if not entry.verdict.passed]
     if failed:
-        numbers = "\n  ".join(f"{entry.name}: " + "; ".join(map(str, entry.verdict.failures)) for entry in failed)
+        numbers = "\n  ".join(f"{entry.name}: " + "; ".join(entry.verdict.failure_lines()) for entry in failed)
         raise GateFailed(
             f"{len(failed)} of {len(entries)} files do not draw the original's masks, see {where}\n  {numbers}"
         )

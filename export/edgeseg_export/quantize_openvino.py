@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
-
-import nncf
 
 from edgeseg_export.deployable import Deployable
 from edgeseg_export.onnx_file import contract_metadata
 from edgeseg_export.openvino_file import read_folded, save_ir
+from edgeseg_export.quiet import quiet
 from edgeseg_runtime.preprocess import Image, to_input
 
 
 def quantize_ir(source: Path, path: Path, module: Deployable, pictures: Sequence[Image]) -> None:
     """Quantise the float ONNX file `source` to OpenVINO IR, its ranges measured on uint8 H×W×3 BGR pictures."""
-    logging.getLogger("nncf").setLevel(logging.ERROR)
-    batches = nncf.Dataset(pictures, lambda picture: to_input(picture, module.contract)[None])
-    quantised = nncf.quantize(read_folded(source), batches, subset_size=len(pictures))
+    # importing nncf imports torch's compiler, which remarks on a missing CUDA
+    with quiet("torch.utils.cpp_extension", "nncf"):
+        import nncf
+
+        batches = nncf.Dataset(pictures, lambda picture: to_input(picture, module.contract)[None])
+        quantised = nncf.quantize(read_folded(source), batches, subset_size=len(pictures))
     save_ir(quantised, path, contract_metadata(module, "int8"))

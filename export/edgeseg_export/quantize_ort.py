@@ -6,9 +6,7 @@ activations, one scale a tensor) run slower than float.
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from edgeseg_export.deployable import Deployable
 from edgeseg_export.graph import feed_frames_directly
 from edgeseg_export.onnx_file import INPUT, contract_metadata, save_onnx
+from edgeseg_export.quiet import quiet
 from edgeseg_runtime.preprocess import Image, to_input
 
 
@@ -36,10 +35,8 @@ class _Frames(CalibrationDataReader):  # type: ignore[misc]
 def quantize_onnx(source: Path, path: Path, module: Deployable, pictures: Sequence[Image]) -> None:
     """Quantise the float ONNX file `source` to `path`, its ranges measured on uint8 H×W×3 BGR pictures."""
     frames = _Frames({INPUT: to_input(picture, module.contract)[None]} for picture in pictures)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder, quiet("root"):
         prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "quantised.onnx"
-        logging.getLogger().setLevel(max(logging.getLogger().level, logging.ERROR))
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         # The normalisation stays in float: as an int8 operator its broadcast alone costs more than the whole network.
         normalisation = [node.name for node in onnx.load(prepared).graph.node if node.op_type in ("Cast", "Sub")]

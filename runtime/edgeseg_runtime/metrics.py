@@ -41,8 +41,7 @@ class Scores:
     @property
     def mean_iou(self) -> float:
         """IoU averaged over the classes that have at least one pixel in truth or prediction; NaN with none."""
-        iou = self.iou
-        return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
+        return _mean(self.iou)
 
     @property
     def pixel_accuracy(self) -> float:
@@ -64,6 +63,21 @@ class Scores:
         """Harmonic mean of precision and recall (the Dice coefficient) per class."""
         return _ratio(2 * np.diag(self.confusion), self.confusion.sum(0) + self.confusion.sum(1))
 
+    @property
+    def mean_precision(self) -> float:
+        """Precision averaged over the classes that have one."""
+        return _mean(self.precision)
+
+    @property
+    def mean_recall(self) -> float:
+        """Recall averaged over the classes that have one."""
+        return _mean(self.recall)
+
+    @property
+    def mean_f1(self) -> float:
+        """F1 averaged over the classes that have one."""
+        return _mean(self.f1)
+
     def as_dict(self, names: tuple[str, ...]) -> dict[str, object]:
         """Return every metric as plain JSON values, None where there is nothing to measure."""
         per_class = {
@@ -79,9 +93,9 @@ class Scores:
         return {
             "mean_iou": _plain(self.mean_iou),
             "pixel_accuracy": _plain(self.pixel_accuracy),
-            "mean_precision": _plain(_mean(self.precision)),
-            "mean_recall": _plain(_mean(self.recall)),
-            "mean_f1": _plain(_mean(self.f1)),
+            "mean_precision": _plain(self.mean_precision),
+            "mean_recall": _plain(self.mean_recall),
+            "mean_f1": _plain(self.mean_f1),
             "classes": per_class,
             "confusion": self.confusion.tolist(),
         }

@@ -29,7 +29,7 @@ from edgeseg_runtime.stats import StreamStats, StreamSummary, spreads
 Watch = Callable[[StreamStats, int], None]
 """Is shown the statistics and the number of dropped frames."""
 
-DRAIN_SECONDS = 1.0
+DRAIN_SECONDS = 0.8
 """How long frames in flight may take to finish once a stop is wanted; after that they count as dropped."""
 
 _GLANCE_SECONDS = 0.2
@@ -110,7 +110,7 @@ class Pipeline:
             seconds = perf_counter() - started
         finally:
             self._shut(workers)
-        if self._feed.error is not None:
+        if ended == "end" and self._feed.error is not None:
             raise self._feed.error
         return self._summary(ended, seconds)
 
@@ -151,8 +151,7 @@ class Pipeline:
         deadline = float("inf")
         watch_at = monotonic() + 1
         while (ready := self._buffer.take(self._patience)) is not None:
-            self._write(ready)
-            if not all(sink.wanted for sink in self._sinks):
+            if not self._write(ready):
                 return "closed"
             now = monotonic()
             if watch is not None and now >= watch_at:
@@ -167,8 +166,8 @@ class Pipeline:
             return "interrupted"
         return "limit" if self._stats.emitted == self._options.limit else "end"
 
-    def _write(self, ready: list[_Done]) -> None:
-        """Give frames to every output; with none ready, let the outputs see to themselves."""
+    def _write(self, ready: list[_Done]) -> bool:
+        """Give frames to every output; with none ready, let the outputs see to themselves. False: one has enough."""
         if not ready:
             for sink in self._sinks:
                 sink.idle()
@@ -180,6 +179,9 @@ class Pipeline:
             times = done.shot.result.times
             stages = (done.take, times.preprocess, times.infer, times.decode, done.draw, emitted)
             self._stats.emit(monotonic() - done.shot.frame.captured_at, stages)
+            if not all(sink.wanted for sink in self._sinks):
+                return False
+        return all(sink.wanted for sink in self._sinks)
 
     def _shut(self, workers: list[Thread]) -> None:
         """End the workers and the source. What is stuck in a read or in the engine is left behind, as daemons."""

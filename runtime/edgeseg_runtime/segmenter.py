@@ -10,7 +10,7 @@ import numpy as np
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.decode import ScoreDecoder
 from edgeseg_runtime.engines import Engine, EngineOptions, Request, engine_for
-from edgeseg_runtime.engines.base import as_batch
+from edgeseg_runtime.engines.base import Raw, as_batch
 from edgeseg_runtime.errors import ModelFileError
 from edgeseg_runtime.preprocess import Image, Mask, to_frame_mask, to_input
 from edgeseg_runtime.result import SemanticResult, StageTimes
@@ -29,16 +29,28 @@ class Lane:
 
     def __call__(self, frame: Image) -> SemanticResult:
         """Segment a uint8 H×W×3 BGR frame. Raises FrameError for anything else."""
-        contract = self._contract
         started = perf_counter()
-        image = to_input(frame, contract)
+        image = self.preprocess(frame)
         prepared = perf_counter()
-        raw = self._request(as_batch(image))[0]
+        raw = self.infer(image)
         inferred = perf_counter()
-        mask: Mask = self._decoder(raw) if contract.output == "scores" else raw.copy()
-        mask = to_frame_mask(mask, contract, frame.shape[0], frame.shape[1])
+        mask = self.decode(raw, frame.shape[0], frame.shape[1])
         times = StageTimes(prepared - started, inferred - prepared, perf_counter() - inferred)
-        return SemanticResult(mask, contract, times)
+        return SemanticResult(mask, self._contract, times)
+
+    def preprocess(self, frame: Image) -> Image:
+        """Return the model's input: uint8 (height, width, 3) of the contract."""
+        return to_input(frame, self._contract)
+
+    def infer(self, image: Image) -> Raw:
+        """Return the model's scores or mask of one picture; the next call may overwrite it."""
+        raw: Raw = self._request(as_batch(image))[0]
+        return raw
+
+    def decode(self, raw: Raw, height: int, width: int) -> Mask:
+        """Return the uint8 mask of a `height`×`width` frame."""
+        mask: Mask = self._decoder(raw) if self._contract.output == "scores" else raw.copy()
+        return to_frame_mask(mask, self._contract, height, width)
 
 
 class Segmenter:

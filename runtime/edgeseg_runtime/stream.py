@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 
 from edgeseg_runtime.machine import usable_cores
+from edgeseg_runtime.memory import keep_freed_memory
 from edgeseg_runtime.pipeline import Model, Pipeline, Stop, StreamOptions, Watch
 from edgeseg_runtime.sinks.base import Sink
 from edgeseg_runtime.sources.base import Source
@@ -38,6 +39,7 @@ def run_stream(
     output raised, after the frames before it were written where the source was at fault.
     """
     options = options or StreamOptions()
+    keep_freed_memory()
     with ExitStack() as outputs:
         for sink in sinks:
             outputs.callback(sink.close)

@@ -12,7 +12,7 @@ from edgeseg_runtime.contract import ColorOrder, Contract, Interpolation, Label,
 from edgeseg_runtime.errors import ContractError
 
 LABELS = (Label("road", (128, 64, 128)), Label("car", (64, 0, 128)))
-PLAIN = Contract(labels=LABELS, height=24, width=32)
+PLAIN = Contract(labels=LABELS, height=24, width=32, mean=(0.485, 0.456, 0.406))
 
 triples = st.tuples(*[st.floats(-10, 10)] * 3)
 colors = st.tuples(*[st.integers(0, 255)] * 3)

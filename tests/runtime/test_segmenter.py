@@ -156,8 +156,8 @@ def test_stage_times_are_all_there(tiny_model: TinyModel, colour_contract: Contr
 
 def test_what_is_no_frame_is_refused(tiny_model: TinyModel, colour_contract: Contract, tmp_path: Path) -> None:
     seg = Segmenter.load(tiny_model(colour_contract, tmp_path / "m.onnx"))
-    not_a_frame: Any = None
-    for frame in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), not_a_frame):
+    wrong: list[Any] = [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), None]
+    for frame in wrong:
         with pytest.raises(FrameError):
             seg(frame)
     np.testing.assert_array_equal(seg(painted(blocks(6, 8, 4))).mask, blocks(6, 8, 4))  # and it still works

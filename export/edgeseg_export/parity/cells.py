@@ -88,15 +88,15 @@ def _summary_row(entry: Entry) -> str:
 
 def _accuracy_cells(pair: AccuracyPair, verdict: Verdict) -> str:
     bounds = pair.miou_drop_interval()
-    within = "" if bounds is None else f" <small>[{_points(bounds[0])}, {_points(bounds[1])}]</small>"
+    within = "" if bounds is None else f" <small>[{points(bounds[0])}, {points(bounds[1])}]</small>"
     judged = np.where(pair.judged, pair.class_drops, np.nan)
-    worst = "–" if np.isnan(judged).all() else _points(float(np.nanmax(judged)))
+    worst = "–" if np.isnan(judged).all() else points(float(np.nanmax(judged)))
     return "".join(
         [
             _cell(f"{_percent(pair.mean_iou[0], 2)} → {_percent(pair.mean_iou[1], 2)}"),
-            _cell(_points(pair.miou_drop) + within, _level(verdict, "max_miou_drop")),
+            _cell(points(pair.miou_drop) + within, _level(verdict, "max_miou_drop")),
             _cell(worst, _level(verdict, "max_class_drop")),
-            _cell(_points(pair.boundary_drop), _level(verdict, "max_boundary_drop")),
+            _cell(points(pair.boundary_drop), _level(verdict, "max_boundary_drop")),
         ]
     )
 
@@ -105,7 +105,7 @@ def _class_cell(entry: Entry, pair: AccuracyPair, index: int) -> str:
     iou, drop = float(pair.artifact.iou()[index]), float(pair.class_drops[index])
     if np.isnan(drop):
         return _cell("–")
-    text = f"{_percent(iou, 2)} <small>{_points(drop)}</small>"
+    text = f"{_percent(iou, 2)} <small>{points(drop)}</small>"
     if not pair.judged[index]:
         return _cell(f"{text} <small>no verdict</small>")
     return _cell(text, _level(entry.verdict, "max_class_drop", entry.comparison.labels[index]))
@@ -134,5 +134,6 @@ def _percent(share: float, digits: int) -> str:
     return "–" if np.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
-def _points(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:+.2f}"
+def points(value: float) -> str:
+    """Write a drop with its sign; what rounds to nothing has none to show but a plus."""
+    return "–" if np.isnan(value) else f"{round(value, 2) + 0.0:+.2f}"

@@ -115,7 +115,7 @@ def nearest_upsampling(model: ModelProto) -> None:
         _set_attribute(node, "mode", "nearest")
 
 
-def wrong_int8_scale(model: ModelProto, factor: float = 2.0, layer: int | None = None) -> None:
+def wrong_int8_scale(model: ModelProto, factor: float = 4.0, layer: int | None = None) -> None:
     """Multiply the weight scale of one int8 convolution, the middle one unless `layer` numbers another."""
     graph = model.graph
     constants = {item.name: item for item in graph.initializer}

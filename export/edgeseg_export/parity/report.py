@@ -45,7 +45,7 @@ def _lead(reference: Reference, entries: Sequence[Entry]) -> str:
     refused = [entry for entry in entries if not entry.verdict.passed]
     if not refused:
         return f"<p>{compared}: all passed.</p>"
-    lines = (f"{entry.name}: {finding}" for entry in refused for finding in entry.verdict.failures)
+    lines = (f"{entry.name}: {line}" for entry in refused for line in entry.verdict.failure_lines())
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return f"<p>{compared}: <strong>{len(refused)} refused.</strong></p><ul>{items}</ul>"
 

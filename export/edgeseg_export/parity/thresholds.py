@@ -54,7 +54,7 @@ class Overrides:
     min_worst_agreement: float | None = None
     """Least share (0..1) of such pixels on the picture where it is lowest."""
     min_edge_agreement: float | None = None
-    """Least share (0..1) of such pixels within 3 px of the class edges of the original's masks."""
+    """Least share (0..1) of such pixels near the class edges of the original's masks."""
     max_miou_drop: float | None = None
     """Most points (0..100) of mean IoU against the truth that may be lost."""
     max_class_drop: float | None = None
@@ -96,11 +96,12 @@ _FLOAT32 = Limits(0.9999, 0.999, 0.999, 0.05, 0.2, 0.1)
 DEFAULTS: Mapping[Precision, Thresholds] = {
     # Another order of the same float32 sums: only exact ties may fall the other way, so there is nothing to warn of.
     "float32": Thresholds(fail=_FLOAT32, warn=_FLOAT32),
-    # 8 bits of significand. Trained nets were seen to agree on 0.9996 to 0.9999 of the pixels, an untrained one on
-    # 0.984: below 0.9995 is worth a word, and an artifact below 0.999 is not the model that was trained.
+    # 8 bits of significand. Seen: well-trained nets agree on 0.9996 to 0.9999 of the pixels, a Fast-SCNN half-way
+    # through CamVid on 0.9984 (0.988 near edges, 0.04 points of mIoU lost), an untrained net on 0.984. The first pass,
+    # the second is worth a look, the last is refused.
     "bf16": Thresholds(
-        fail=Limits(0.999, 0.995, 0.99, 0.3, 1.0, 0.5),
-        warn=Limits(0.9995, 0.998, 0.995, 0.1, 0.5, 0.2),
+        fail=Limits(0.995, 0.99, 0.97, 0.3, 1.0, 0.5),
+        warn=Limits(0.999, 0.997, 0.99, 0.1, 0.5, 0.2),
     ),
     "int8": Thresholds(
         fail=Limits(0.98, 0.95, 0.92, 2.0, 4.0, 3.0),

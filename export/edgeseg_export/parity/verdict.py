@@ -80,11 +80,21 @@ class Verdict:
         """The worst of all findings."""
         return "fail" if self.failures else "warn" if self.warnings else "pass"
 
+    def failure_lines(self) -> tuple[str, ...]:
+        """Return a line for every limit that failed; of several classes the one that lost most, and how many more."""
+        lines = []
+        for limit in TITLES:
+            failed = [finding for finding in self.failures if finding.limit == limit]
+            if failed:
+                worst = max(failed, key=lambda finding: finding.measured)
+                more = len(failed) - 1
+                lines.append(f"{worst}" + (f" ({more} more class{'es' if more > 1 else ''} too)" if more else ""))
+        return tuple(lines)
+
     def enforce(self, name: str) -> None:
-        """Raise GateFailed naming the artifact and every failing number, unless it passed."""
+        """Raise GateFailed naming the artifact, the failing numbers and what is allowed, unless it passed."""
         if self.failures:
-            numbers = "; ".join(map(str, self.failures))
-            raise GateFailed(f"{name} does not draw the original's masks: {numbers}")
+            raise GateFailed(f"{name} does not draw the original's masks: {'; '.join(self.failure_lines())}")
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

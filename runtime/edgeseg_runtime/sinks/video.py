@@ -73,10 +73,7 @@ class VideoSink(Sink[Image]):
         return max(0, round((captured_at - self._started) * self._fps) + 1 - self._written)
 
     def _open(self, size: tuple[int, int]) -> cv2.VideoWriter:
-        try:
-            temporary = self._file.enter_context(atomic_path(self._path))
-        except OSError as error:
-            raise OutputError(f"{self._path} cannot be written: {error.strerror}") from error
+        temporary = self._file.enter_context(atomic_path(self._path))
         code = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
         writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, code, self._fps, size)
         if not writer.isOpened():

@@ -24,7 +24,8 @@ class WindowSink(Sink[Image]):
     def __init__(self) -> None:
         if problem := window_problem():
             raise OutputError(problem)
-        cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # Qt misses fonts that nobody sees
+        cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         self._shown = False
 
     def encode(self, shot: Shot) -> Image:

@@ -72,4 +72,4 @@ def without_credentials(text: str) -> str:
 
     Everything up to the last @ is hidden, even where a password holds a character that ends a URL's host part.
     """
-    return re.sub(r"([?&;][^=&;#\s]*=)[^&;#\s]*", r"\1***", re.sub(r"://.*@", "://***@", text))
+    return re.sub(r"([?&;][^=&;#\s]*=)[^&;#\s]*", r"\1***", re.sub(r"(?s)://.*@", "://***@", text))

@@ -14,6 +14,7 @@ import cv2
 from edgeseg_runtime.errors import SourceError
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.sources.base import Frame, without_credentials
+from edgeseg_runtime.sources.quiet import without_warnings
 
 URL_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "srt")
 
@@ -84,7 +85,8 @@ class CaptureSource:
 def open_video(path: Path, decoder_threads: int = 0) -> CaptureSource:
     """Open a video file; `decoder_threads` 0 leaves their number to the decoder. Raises SourceError."""
     options = [cv2.CAP_PROP_N_THREADS, decoder_threads] if decoder_threads else []
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, options)
+    with without_warnings():
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, options)
     if not capture.isOpened():
         raise SourceError(f"{path} cannot be opened as a video: it is damaged, or not a video")
     return CaptureSource(capture, str(path), live=False)
@@ -92,8 +94,11 @@ def open_video(path: Path, decoder_threads: int = 0) -> CaptureSource:
 
 def open_camera(index: int) -> CaptureSource:
     """Open a camera of this machine by number. Raises SourceError naming the cameras there are."""
+    if index < 0:
+        raise SourceError(f"cameras are numbered from 0, got {index}")
+    with without_warnings():
+        capture = cv2.VideoCapture(index, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
     # The driver's own queue would serve frames that are already old.
-    capture = cv2.VideoCapture(index, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     if not capture.isOpened():
         present = ", ".join(cameras()) or "none"
@@ -115,7 +120,8 @@ def open_url(url: str) -> CaptureSource:
     if urlsplit(url).scheme.lower() not in URL_SCHEMES:
         raise SourceError(f"{shown}: streams are read over {', '.join(URL_SCHEMES)}")
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS]
-    capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
+    with without_warnings():
+        capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
     if not capture.isOpened():
         raise SourceError(f"{shown} cannot be opened: nobody answers within {TIMEOUT_MS // 1000} s, or it is no video")
     return CaptureSource(capture, shown, live=not capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -14,6 +14,7 @@ from edgeseg_runtime.errors import SourceError
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.progress import Progress, silent
 from edgeseg_runtime.sources.base import Frame
+from edgeseg_runtime.sources.quiet import without_warnings
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -33,15 +34,15 @@ class ImagesSource:
         self, paths: Sequence[Path], title: str, *, skip_unreadable: bool = False, progress: Progress = silent
     ) -> None:
         check_stems(paths)
-        self.title, self.length = title, len(paths)
+        self.title, self.paths, self.length = title, tuple(paths), len(paths)
         self.remarks: list[str] = []
         self._skip = skip_unreadable
-        self._paths = iter(progress(paths, "pictures"))
+        self._waiting = iter(progress(self.paths, "pictures"))
         self._index = 0
 
     def read(self) -> Frame | None:
         """Return the next picture, None after the last. Raises SourceError."""
-        for path in self._paths:
+        for path in self._waiting:
             try:
                 image = read_picture(path)
             except SourceError as error:
@@ -55,7 +56,9 @@ class ImagesSource:
         return None
 
     def close(self) -> None:
-        """Nothing is held open between pictures."""
+        """End the progress display; no file is open between pictures."""
+        if isinstance(self._waiting, Generator):
+            self._waiting.close()
 
 
 def read_picture(path: Path) -> Image:
@@ -66,7 +69,11 @@ def read_picture(path: Path) -> Image:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
     if not data:
         raise SourceError(f"{path} is empty")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        with without_warnings():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:  # a header that asks for more pixels than OpenCV reads
+        raise SourceError(f"{path} cannot be decoded: {error.err}") from error
     if image is None:
         raise SourceError(f"{path} is damaged, or not a picture")
     return image  # type: ignore[return-value]

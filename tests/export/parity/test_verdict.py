@@ -46,6 +46,14 @@ def test_a_failure_names_the_number_and_what_is_allowed() -> None:
         verdict.enforce("model.onnx")
 
 
+def test_of_many_failing_classes_the_worst_is_named_and_the_rest_counted() -> None:
+    lines = judge(comparison(100), DEFAULTS["int8"]).failure_lines()
+    assert len(lines) == len({line.split(":")[0] for line in lines})
+    # IoU of road 400/500, of sky 500/600
+    assert "IoU drop of a class, points (road): 20.0000, allowed is at most 4 (1 more class too)" in lines
+    assert judge(comparison(0), DEFAULTS["int8"]).failure_lines() == ()
+
+
 def test_between_the_bounds_is_a_warning_that_passes() -> None:
     verdict = judge(comparison(8), DEFAULTS["int8"])
     assert (verdict.level, verdict.passed) == ("warn", True)

@@ -1,0 +1,104 @@
+"""What the machine could do at best: the processor time that each step of a stream costs a frame, measured alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from time import process_time
+from typing import Any
+
+import cv2
+
+from edgeseg_runtime.errors import SourceError
+from edgeseg_runtime.preprocess import Image
+from edgeseg_runtime.segmenter import Segmenter
+from edgeseg_runtime.sources.capture import open_video
+
+STEPS = ("read", "preprocess", "infer", "decode")
+
+
+@dataclass(frozen=True)
+class CoreCosts:
+    """Core-milliseconds a frame costs in each step: processor time of the whole process, on one thread."""
+
+    read: float
+    """Demuxing and decoding the video."""
+    preprocess: float
+    infer: float
+    decode: float
+    """From scores to a mask of the frame's size."""
+
+    @property
+    def total(self) -> float:
+        """Core-milliseconds a frame costs altogether."""
+        return self.read + self.preprocess + self.infer + self.decode
+
+    def bound(self, cores: int) -> float:
+        """Return the frames a second that `cores` reach if they do nothing else and never wait."""
+        return 1e3 * cores / self.total
+
+    def as_dict(self, cores: int) -> dict[str, Any]:
+        """Return plain JSON values."""
+        steps = {f"{name}_ms": round(value, 4) for name, value in asdict(self).items()}
+        return {**steps, "total_ms": round(self.total, 4), "cores": cores, "bound_fps": round(self.bound(cores), 2)}
+
+
+def core_costs(
+    clip: Path, segmenter: Segmenter, limit: int = 150, clock: Callable[[], float] = process_time
+) -> CoreCosts:
+    """Measure the steps one after the other over the first `limit` frames of a clip.
+
+    `segmenter` should have one thread; OpenCV and the video decoder are held to one here. Each step has the clip to
+    itself: nothing else of the stream runs meanwhile. Raises SourceError.
+    """
+    lane = segmenter.lane()
+    with one_opencv_thread():
+        frames, read = _read(clip, limit, clock)
+        height, width = frames[0].shape[:2]
+        images, preprocess = _each(lane.preprocess, frames, clock)
+        lane.infer(images[0])  # lazy set-up
+        raws, infer = _each(lambda image: lane.infer(image).copy(), images, clock)
+        _, copying = _each(lambda raw: raw.copy(), raws, clock)  # the copies are ours, not the stream's
+        _, decode = _each(lambda raw: lane.decode(raw, height, width), raws, clock)
+    return CoreCosts(*(1e3 * seconds / len(frames) for seconds in (read, preprocess, infer - copying, decode)))
+
+
+def median_costs(costs: Sequence[CoreCosts]) -> CoreCosts:
+    """Return the median of each step."""
+    return CoreCosts(*(median(getattr(one, step) for one in costs) for step in STEPS))
+
+
+def _read(clip: Path, limit: int, clock: Callable[[], float]) -> tuple[list[Image], float]:
+    frames: list[Image] = []
+    source = open_video(clip, decoder_threads=1)
+    try:
+        started = clock()
+        while len(frames) < limit and (frame := source.read()) is not None:
+            frames.append(frame.image)
+        seconds = clock() - started
+    finally:
+        source.close()
+    if not frames:
+        raise SourceError(f"{clip} gives no frame")
+    return frames, seconds
+
+
+def _each(step: Callable[[Any], Any], items: Sequence[Any], clock: Callable[[], float]) -> tuple[list[Any], float]:
+    """Return what `step` makes of each item, and the seconds all of them took."""
+    started = clock()
+    made = [step(item) for item in items]
+    return made, clock() - started
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Hold OpenCV to one thread."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

@@ -1,0 +1,216 @@
+"""`edgeseg bench`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from edgeseg.cli.console import answer_json, note, progress, table
+from edgeseg_runtime.errors import ConfigError, MissingExtraError, SourceError
+
+if TYPE_CHECKING:
+    from edgeseg_bench.report import Row
+    from edgeseg_bench.subjects import Case, Extra
+    from edgeseg_bench.suite import Scoring
+    from edgeseg_runtime.preprocess import Image
+
+FRAMES = 24
+"""Pictures that latency and throughput are measured on."""
+PATTERN_SIZE = (480, 640)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class BenchConfig:
+    """What is measured, and on what."""
+
+    data: str | None = None
+    """Labelled pictures: measured on some of them, scored on all of --split."""
+    split: str = "val"
+    """Split of --data."""
+    source: str | None = None
+    """A clip, or pictures, to measure on; a generated pattern if neither this nor --data is given."""
+    threads: Annotated[tuple[int, ...], Parameter(show_default=False)] = ()
+    """Numbers of processor threads; repeat it for several. One, and every core, if not given."""
+    engine: Annotated[tuple[Literal["onnxruntime", "openvino"], ...], Parameter(show_default=False)] = ()
+    """Run every file it can read in this engine, and no other; repeat it for several."""
+    seconds: float = 3.0
+    """Of measuring, for each file, engine and number of threads."""
+    max_drop: float = 1.0
+    """Points of mIoU that int8 may cost and still be called worth it."""
+    original: str = "auto"
+    """Run or checkpoint to measure in PyTorch beside; `auto` looks next to the files, `none` leaves it out."""
+    contract: Path | None = None
+    """JSON file with the contract, for files that carry none."""
+    out: Path | None = None
+    """Folder for bench.json and bench.png; next to the files if not given."""
+    json: bool = False
+    """Print the whole result as JSON."""
+
+    def __post_init__(self) -> None:
+        if self.seconds <= 0:
+            raise ConfigError(f"--seconds must be more than 0, got {self.seconds}")
+        if any(count < 1 for count in self.threads):
+            raise ConfigError(f"--threads must be 1 or more, got {min(self.threads)}")
+
+
+def bench(paths: tuple[Path, ...], /, *, config: BenchConfig | None = None) -> None:
+    """Measure exported files on this machine, and say whether int8 is worth it here.
+
+    Latency from picture to mask and its stages, frames a second, start-up, memory,
+    size and, with --data, accuracy. PATHS are model files, their folders, or a whole
+    export (what failed its gate is left out). All of them take turns in one process,
+    so ratios hold on a busy machine too. Writes bench.json and bench.png.
+
+    For example:
+
+      edgeseg bench runs/camvid/export --data camvid
+      edgeseg bench model.onnx --engine openvino --threads 1 --threads 4
+      edgeseg bench runs/camvid/export --source clip.mp4 --seconds 10 --json
+    """
+    from edgeseg.cli.loading import read_contract
+    from edgeseg_bench.pareto import draw
+    from edgeseg_bench.report import document, load_average
+    from edgeseg_bench.subjects import discover, plan
+    from edgeseg_bench.suite import run_suite
+    from edgeseg_bench.verdict import verdicts
+    from edgeseg_runtime.files import write_json
+    from edgeseg_runtime.machine import usable_cores
+
+    config = config or BenchConfig()
+    files = sorted({file for path in paths for file in discover(path)})
+    threads = sorted(set(config.threads or (1, usable_cores())))
+    cases = plan(files, threads, config.engine, read_contract(config.contract))
+    scoring = _scoring(config)
+    frames, what = _frames(config, scoring)
+    note(f"combinations of file, engine and threads: {len(cases)}; measured on {what}")
+    extras = _original(config, cases[0])
+    before = load_average()
+    rows = run_suite(cases, frames, config.seconds, scoring, extras, progress)
+    judged = verdicts(rows, config.max_drop)
+    settings = {
+        "command": " ".join(["edgeseg", *sys.argv[1:]]),
+        "seconds": config.seconds,
+        "frames": what,
+        "scored_on": f"{config.data}, split {config.split}" if scoring else None,
+        "pictures_scored": len(scoring.pictures) if scoring else 0,
+        "max_drop": config.max_drop,
+    }
+    result = document(rows, [verdict.as_dict() for verdict in judged], settings, (before, load_average()))
+    out = config.out or (paths[0] if paths[0].is_dir() else paths[0].parent)
+    write_json(out / "bench.json", result)
+    written = ["bench.json"]
+    try:
+        draw(rows, out / "bench.png")
+        written.append("bench.png")
+    except MissingExtraError as error:
+        note(f"no picture: {error}")
+    if config.json:
+        answer_json(result)
+    else:
+        _show(rows, [verdict.text for verdict in judged])
+    note(f"wrote {' and '.join(str(out / name) for name in written)}")
+
+
+def _show(rows: list[Row], sentences: list[str]) -> None:
+    from edgeseg_bench.report import HEADERS, cells
+
+    table("Latency of a whole frame, from picture to mask", list(HEADERS), [cells(row) for row in rows])
+    for sentence in sentences:
+        print(sentence)
+
+
+def _scoring(config: BenchConfig) -> Scoring | None:
+    if config.data is None:
+        return None
+    from edgeseg.data.open import open_data
+    from edgeseg_bench.suite import Scoring
+
+    data = open_data(config.data, config.split, progress=progress)
+    return Scoring(data, tuple(label.name for label in data.labels))
+
+
+def _frames(config: BenchConfig, scoring: Scoring | None) -> tuple[list[Image], str]:
+    """Return the frames to measure on and what they are."""
+    if config.source is not None:
+        frames = _from_source(config.source)
+        where = config.source
+    elif scoring is not None:
+        total = len(scoring.pictures)
+        places = sorted({number * total // FRAMES for number in range(FRAMES)})
+        frames = [scoring.pictures.read(place).image for place in places]
+        where = f"{config.data}, split {config.split}"
+    else:
+        from edgeseg_bench.frames import pattern
+
+        frames = pattern(FRAMES, *PATTERN_SIZE)
+        where = "a generated pattern (--data or --source give real pictures)"
+    height, width = frames[0].shape[:2]
+    return frames, f"{len(frames)} frames of {height}×{width} from {where}"
+
+
+def _from_source(spec: str) -> list[Image]:
+    from edgeseg_runtime.sources import open_source
+
+    source = open_source(spec)
+    frames: list[Image] = []
+    try:
+        while len(frames) < FRAMES and (frame := source.read()) is not None:
+            frames.append(frame.image)
+    finally:
+        source.close()
+    if not frames:
+        raise SourceError(f"{source.title} gives no frame")
+    return frames
+
+
+def _original(config: BenchConfig, case: Case) -> list[Extra]:
+    """Return the PyTorch original of a file as something to measure, or nothing, saying why."""
+    if config.original == "none":
+        return []
+    found = Path(config.original) if config.original != "auto" else _run_beside(case.file)
+    if found is None:
+        note("no run lies beside the files, so PyTorch is not measured (--original names one)")
+        return []
+    from edgeseg_runtime.extras import require
+
+    try:
+        torch = require("torch", "train")
+        require("safetensors", "train")
+    except MissingExtraError as error:
+        if config.original != "auto":
+            raise
+        note(f"PyTorch is not measured: {error}")
+        return []
+    return [_extra(found, case, torch)]
+
+
+def _extra(run: Path, case: Case, torch: Any) -> Extra:
+    from edgeseg.training.checkpoint import load_deployable
+    from edgeseg_bench.subjects import Extra
+    from edgeseg_export.deployable import TorchSegmenter
+    from edgeseg_runtime.segmenter import Segmenter
+
+    # at the size of the file it is compared with, which may be another than it was trained at
+    size = Segmenter.load(case.file, engine=case.engine, threads=1, contract=case.contract).contract.size
+    module, checkpoint = load_deployable(run, height=size[0], width=size[1])
+    return Extra(
+        name=checkpoint.model,
+        engine="pytorch",
+        precision="float32",
+        names=checkpoint.contract.names,
+        segment=TorchSegmenter(module),
+        set_threads=torch.set_num_threads,
+    )
+
+
+def _run_beside(file: Path) -> Path | None:
+    """Return the run folder that an export's file lies in."""
+    for folder in list(file.resolve().parents)[:3]:
+        if (folder / "best.safetensors").is_file():
+            return folder
+    return None

@@ -1,0 +1,97 @@
+"""The flags that say where a stream's results go, and the outputs they open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from edgeseg.cli.console import note
+from edgeseg_runtime.errors import ConfigError, OutputError
+
+if TYPE_CHECKING:
+    from edgeseg_runtime.contract import Contract
+    from edgeseg_runtime.sinks import Sink
+    from edgeseg_runtime.sources import Source
+
+
+@Parameter(name="*", group="Outputs")
+@dataclass(frozen=True)
+class OutputConfig:
+    """Where results go; several at once if wanted."""
+
+    window: bool = False
+    """Show frames in a window; q closes it. The default where there is a display and no other output is named."""
+    video: Path | None = None
+    """Write the annotated frames to this .mp4 (mp4v) or .avi (MJPG)."""
+    video_fps: float | None = None
+    """Its frame rate; the source's own if not given, 25 where the source tells none."""
+    masks: Path | None = None
+    """Write a PNG of class indices for every frame into this folder."""
+    jsonl: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
+    """Write a JSON line for every frame, with each class's share of it, to this file; `-` is stdout."""
+    none: bool = False
+    """Put out nothing, and only measure."""
+    opacity: float = 0.5
+    """Of the class colours over the frame, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        if self.jsonl is not None and self.jsonl.startswith("-") and self.jsonl != "-":
+            raise ConfigError(f"--jsonl needs a file, or - for stdout, got {self.jsonl!r}")
+        if self.none and self.named:
+            raise ConfigError("--none cannot be combined with --window, --video, --masks or --jsonl")
+        if self.video_fps is not None and not 0 < self.video_fps <= 1000:
+            raise ConfigError(f"--video-fps must be above 0 and at most 1000, got {self.video_fps}")
+
+    @property
+    def files(self) -> list[Path]:
+        """The files and folders it writes."""
+        jsonl = None if self.jsonl in (None, "-") else Path(self.jsonl or "")
+        return [path for path in (self.video, self.masks, jsonl) if path is not None]
+
+    @property
+    def named(self) -> bool:
+        """Whether an output was asked for."""
+        return self.window or any(value is not None for value in (self.video, self.masks, self.jsonl))
+
+
+def open_sinks(config: OutputConfig, source: Source, contract: Contract) -> list[Sink[Any]]:
+    """Open the outputs that are asked for; the window where none is and there is a display.
+
+    Raises OutputError when one cannot be opened, but a missing window only where it is the only one asked for, and
+    ConfigError when one would overwrite the source.
+    """
+    from edgeseg_runtime.sinks import JsonLinesSink, MasksSink, VideoSink, WindowSink, window_problem
+    from edgeseg_runtime.sinks.video import DEFAULT_FPS
+
+    refuse_to_overwrite(config.files, source)
+    sinks: list[Sink[Any]] = []
+    if config.video is not None:
+        sinks.append(VideoSink(config.video, config.video_fps or source.fps or DEFAULT_FPS, keep_time=source.live))
+    if config.masks is not None:
+        sinks.append(MasksSink(config.masks, contract))
+    if config.jsonl is not None:
+        sinks.append(JsonLinesSink(config.jsonl))
+    if config.none or (sinks and not config.window):
+        return sinks
+    if (problem := window_problem()) is None:
+        return [*sinks, WindowSink()]
+    if config.window and not sinks:
+        raise OutputError(f"{problem}; name another output: --video FILE.mp4, --masks FOLDER, --jsonl FILE or --none")
+    note(f"no window: {problem}" + ("" if sinks else "; nothing is put out (name --video, --masks or --jsonl)"))
+    return sinks
+
+
+def refuse_to_overwrite(outputs: Sequence[Path], source: Source) -> None:
+    """Raise ConfigError when an output is the file that is read, or the folder of the pictures that are read."""
+    from edgeseg_runtime.sources import ImagesSource
+
+    read = {Path(source.title).resolve()}
+    if isinstance(source, ImagesSource):
+        read |= {path.resolve().parent for path in source.paths} | {path.resolve() for path in source.paths}
+    for output in outputs:
+        if output.resolve() in read:
+            raise ConfigError(f"{output} is what is being read; name another place for the output")
