@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,7 +107,7 @@ class OptimConfig:
         _at_least("patience", self.patience, 0)
         _between("warmup", self.warmup, 0, 1)
         _between("ema", self.ema, 0, 0.999999)
-        if self.lr <= 0 or self.weight_decay < 0 or self.clip < 0:
+        if not (0 < self.lr < inf and 0 <= self.weight_decay < inf and 0 <= self.clip < inf):
             raise ConfigError("--lr must be above 0, --weight-decay and --clip at least 0")
 
 

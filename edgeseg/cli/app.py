@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 from cyclopts.config import Toml, Yaml
 
 from edgeseg import __version__
@@ -71,6 +71,9 @@ def run(arguments: Sequence[str]) -> int:
         app = make_app(rest[0] if rest and rest[0] in VERBS else None)
         app.config = [_reader(file) for file in files]
         code = app(rest, exit_on_error=False, print_error=False, result_action="return_value")
+    except MissingArgumentError as error:
+        error_line(f"{', '.join(_missing(error))} must be given (--help shows what is allowed)")
+        return 2
     except CycloptsError as error:
         error_line(_one_line(str(error)) + " (--help shows what is allowed)")
         return 2
@@ -116,6 +119,14 @@ def _reader(file: Path) -> Any:
 
 def _terminate(_signum: int, _frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def _missing(error: MissingArgumentError) -> list[str]:
+    """Return the names of what is missing; cyclopts calls a group of flags `*`."""
+    argument = error.argument
+    if argument is None:
+        return [_one_line(str(error))]
+    return [child.name for child in argument.children if child.required and not child.has_tokens] or [argument.name]
 
 
 def _one_line(text: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 
 from edgeseg.cli.console import answer_json, note, progress
 from edgeseg.config import TrainConfig
 from edgeseg_runtime.extras import require
+from edgeseg_runtime.progress import silent
 
 
 def train(*, config: TrainConfig, resume: bool = False, json: bool = False) -> None:
@@ -32,14 +34,21 @@ def train(*, config: TrainConfig, resume: bool = False, json: bool = False) -> N
     from edgeseg.data.open import open_data
     from edgeseg.training.loop import train as run
 
+    # Where several processes train, each runs this verb, and the first one speaks for all.
+    first = int(os.environ.get("LOCAL_RANK", "0")) == 0
+    show, say = (progress, note) if first else (silent, _nothing)
     settings = config.data
     train_data, val_data = (
-        open_data(settings.data, split, format=settings.format, skip_bad=settings.skip_bad, progress=progress)
+        open_data(settings.data, split, format=settings.format, skip_bad=settings.skip_bad, progress=show)
         for split in (settings.split, settings.val_split)
     )
-    note(f"{settings.data}: {len(train_data)} {settings.split} and {len(val_data)} {settings.val_split} pictures")
-    result = run(config, train_data, val_data, resume=resume, progress=progress, report=note)
-    if json:
+    say(f"{settings.data}: {len(train_data)} {settings.split} and {len(val_data)} {settings.val_split} pictures")
+    result = run(config, train_data, val_data, resume=resume, progress=show, report=say)
+    if json and first:
         answer_json({"out": str(config.out), **asdict(result)})
     else:
-        note(f"{config.out}: val mIoU {result.best_mean_iou:.4f} in epoch {result.best_epoch}, {result.seconds:.0f} s")
+        say(f"{config.out}: val mIoU {result.best_mean_iou:.4f} in epoch {result.best_epoch}, {result.seconds:.0f} s")
+
+
+def _nothing(_message: str) -> None:
+    pass

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from edgeseg import __version__
@@ -19,7 +19,7 @@ from edgeseg.models import build
 from edgeseg_export.deployable import Deployable
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import CheckpointError
-from edgeseg_runtime.files import atomic_path
+from edgeseg_runtime.files import write_bytes
 
 HEADER_KEY = "edgeseg"
 BEST, LAST = "best.safetensors", "last.safetensors"
@@ -43,8 +43,8 @@ class Checkpoint:
 def save_checkpoint(path: Path, net: nn.Module, checkpoint: Checkpoint) -> None:
     """Write the weights and their description to `path` atomically."""
     state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={HEADER_KEY: checkpoint.to_json()})
+    # its `save_file` would make a file that nobody but the owner can read
+    write_bytes(path, save(state, metadata={HEADER_KEY: checkpoint.to_json()}))
 
 
 def checkpoint_file(path: Path) -> Path:

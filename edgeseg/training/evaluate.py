@@ -19,13 +19,15 @@ def evaluate(
 ) -> Scores:
     """Return the scores of `segment`, a map from a BGR frame to a mask of its size, over all of `data`.
 
-    Raises DatasetError when the data's classes are not the model's.
+    Raises DatasetError when the data's classes are not the model's, or no pixel of it is labelled.
     """
     check_classes(data, names)
     matrix = ConfusionMatrix(len(names), IGNORE)
     for index in progress(range(len(data)), "scoring", len(data)):
         sample = data.read(index)
         matrix.update(sample.mask, segment(sample.image))
+    if not matrix.counts.any():
+        raise DatasetError(f"there is nothing to score: none of the {len(data)} pictures has a labelled pixel")
     return matrix.compute()
 
 

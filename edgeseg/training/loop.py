@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -32,7 +33,7 @@ from edgeseg.training.losses import Loss, class_weights, make_loss
 from edgeseg.training.machine import choose_accelerator, choose_precision
 from edgeseg.training.optimisation import make_average, make_optimizer, make_schedule
 from edgeseg.training.runlog import RunLog, prediction_strip
-from edgeseg.training.state import State, prepare_folder
+from edgeseg.training.state import State, begin, check_folder
 from edgeseg_export.deployable import Deployable, TorchSegmenter
 from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Contract
 from edgeseg_runtime.errors import ConfigError
@@ -69,40 +70,41 @@ def train(
     does not fit, CheckpointError when there is nothing to resume, DatasetError when the splits' classes differ.
     """
     started = time.monotonic()
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # its greeting is no business of the user's
+    for name in ("lightning.fabric", "lightning.pytorch"):  # their greetings are no business of the user's
+        logging.getLogger(name).setLevel(logging.WARNING)
     accelerator = choose_accelerator(config.machine.device)
     precision = choose_precision(config.machine.precision, accelerator)
     fabric = Fabric(accelerator=accelerator, devices=config.machine.devices, precision=precision)
-    fabric.launch()
     contract = make_contract(config, train_data)
     check_classes(val_data, contract.names)
-    loader = make_loader(config, train_data, contract, fabric)
+    if fabric.is_global_zero:
+        check_folder(config, resume)
+    else:
+        progress = silent
+    fabric.launch()
+    loader = make_loader(config, train_data, contract, fabric, progress)
     criterion = make_criterion(config, train_data, fabric.device)
     torch.manual_seed(config.machine.seed)
     module = make_module(config, contract).to(fabric.device)
     state = make_state(config, module, steps=config.optim.epochs * len(loader))
-    if fabric.is_global_zero:
-        prepare_folder(config, resume)
-    fabric.barrier()
     if resume:
         state.load(config.out)
+    elif fabric.is_global_zero:
+        begin(config, state)
     # Fabric's optimiser only wraps the state's own, which is what the schedule drives and what is saved.
     wrapped, optimizer = fabric.setup(module, state.optimizer)
-    log = RunLog(config.out, state.epoch) if fabric.is_global_zero else None
-
-    while state.epoch < config.optim.epochs and not _out_of_patience(state, config.optim.patience):
-        state.epoch += 1
-        loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, criterion, progress)
-        if log is not None:
-            scores = score_epoch(config, state, contract, log, loss, val_data, fabric.device, progress)
-            report(
-                f"epoch {state.epoch}/{config.optim.epochs}  loss {loss:.4f}  val mIoU {scores.mean_iou:.4f}"
-                f"  best {state.best:.4f} (epoch {state.best_epoch})"
-            )
-        state.best_epoch = fabric.broadcast(state.best_epoch)
-    if log is not None:
-        log.close()
-    if state.epoch < config.optim.epochs:
+    with RunLog(config.out, state.epoch) if fabric.is_global_zero else nullcontext() as log:
+        while state.epoch < config.optim.epochs and not _out_of_patience(state, config.optim.patience):
+            state.epoch += 1
+            loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, criterion, progress)
+            if log is not None:
+                scores = score_epoch(config, state, contract, log, loss, val_data, fabric.device, progress)
+                report(
+                    f"epoch {state.epoch}/{config.optim.epochs}  loss {loss:.4f}  val mIoU {scores.mean_iou:.4f}"
+                    f"  best {state.best:.4f} (epoch {state.best_epoch})"
+                )
+            state.best, state.best_epoch = fabric.broadcast((state.best, state.best_epoch))
+    if fabric.is_global_zero and state.epoch < config.optim.epochs:
         report(f"stopped early: no better val mIoU for {config.optim.patience} epochs")
     return TrainingResult(state.best_epoch, state.best, state.epoch, time.monotonic() - started)
 
@@ -205,12 +207,13 @@ def make_state(config: TrainConfig, module: Deployable, steps: int) -> State:
 
 
 def make_loader(
-    config: TrainConfig, data: SegmentationData, contract: Contract, fabric: Fabric
+    config: TrainConfig, data: SegmentationData, contract: Contract, fabric: Fabric, progress: Progress = silent
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """Return a loader of uint8 (batch, H, W, 3) frames and (batch, H, W) targets, this process's share of them."""
     # OpenCV's thread pool does not survive the fork that makes the workers: they would wait for it for ever.
     cv2.setNumThreads(1)
-    dataset = TrainingSet(data, contract, augmentation(config.data.augment, contract), config.machine.seed)
+    augment = augmentation(config.data.augment, contract)
+    dataset = TrainingSet(data, contract, augment, config.machine.seed, progress=progress)
     sampler: DistributedSampler[tuple[Tensor, Tensor]] = DistributedSampler(
         dataset, fabric.world_size, fabric.global_rank, shuffle=True, seed=config.machine.seed, drop_last=True
     )
@@ -223,6 +226,10 @@ def make_loader(
         num_workers=config.data.workers,
         drop_last=True,
         persistent_workers=config.data.workers > 0,
+        multiprocessing_context="fork" if config.data.workers else None,
+        # The loader draws a seed when its workers start, and from then on none. Drawn from the common generator, that
+        # would make dropout depend on the number of workers, and on whether the run was resumed.
+        generator=torch.Generator(),
         pin_memory=fabric.device.type == "cuda",
     )
 

@@ -45,8 +45,10 @@ class RunLog:
         rgb = np.ascontiguousarray(picture[..., ::-1])
         self._events.add_image(name, rgb, epoch, dataformats="HWC")
 
-    def close(self) -> None:
-        """Finish the event file."""
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._events.close()
 
 
@@ -93,5 +95,5 @@ def _csv(rows: list[dict[str, float]]) -> str:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     # repr keeps every bit, so that two runs can be compared exactly
-    writer.writerows({name: repr(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: repr(value) for name, value in row.items()} | {"epoch": int(row["epoch"])} for row in rows)
     return text.getvalue()

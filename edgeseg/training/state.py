@@ -47,27 +47,27 @@ class State:
         """Take over what `save` wrote. Raises CheckpointError when it is missing, damaged or of another network."""
         path = folder / STATE
         if not path.is_file():
-            raise CheckpointError(f"{folder} has nothing to resume: no epoch was finished there")
+            raise CheckpointError(f"{folder} cannot be resumed: it holds no {STATE}")
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
             for name, part in self._parts().items():
                 part.load_state_dict(values[name])
         except Exception as error:  # torch.load raises pickle, zip, runtime and key errors alike for a damaged file
-            raise CheckpointError(f"{path} cannot be resumed from: {str(error).splitlines()[0]}") from error
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise CheckpointError(f"{path} cannot be resumed from: {reason}") from error
         self.epoch, self.best_epoch, self.best = values["epoch"], values["best_epoch"], values["best"]
 
 
-def prepare_folder(config: TrainConfig, resume: bool) -> None:
-    """Make the run's folder and write its settings there.
+def check_folder(config: TrainConfig, resume: bool) -> None:
+    """See that the run can go into its folder, which is left as it is.
 
-    Raises ConfigError when the folder already holds a run and `resume` is off, or when `resume` is on and the settings
-    differ from the run's own: half a run with each would be neither.
+    Raises ConfigError when the folder already holds a run and `resume` is off, or when `resume` is on and there is no
+    run or the settings differ from its own: half a run with each would be neither.
     """
     path = config.out / CONFIG
     if not resume:
         if path.exists():
             raise ConfigError(f"{config.out} already holds a run; go on with --resume, or choose another --out")
-        save_config(config, path)
         return
     if not path.is_file():
         raise ConfigError(f"--resume: {config.out} holds no run")
@@ -76,3 +76,9 @@ def prepare_folder(config: TrainConfig, resume: bool) -> None:
     if different:
         changes = ", ".join(f"{name} was {before.get(name)!r} and is {now[name]!r}" for name in different)
         raise ConfigError(f"--resume: {changes}; `--config {path}` repeats the run's own settings")
+
+
+def begin(config: TrainConfig, state: State) -> None:
+    """Write the state before the first epoch, so that a run killed in it can be resumed, then the settings."""
+    state.save(config.out)
+    save_config(config, config.out / CONFIG)  # last: a folder that holds it holds a run

@@ -32,6 +32,8 @@ def fold_input_scale(model: ModelProto) -> bool:
         scale = numpy_helper.to_array(constants[factors[0]])
         if scale.ndim != 4 or scale.shape[0] != 1 or scale.shape[2:] != (1, 1):
             continue
+        if any(scale.shape[1] not in (1, constants[reader.input[1]].dims[1]) for reader in readers):
+            continue  # a grouped convolution's weights do not hold every channel
         source = next(name for name in node.input if name not in constants)
         for reader in readers:
             weight = constants[reader.input[1]]
@@ -71,6 +73,8 @@ def feed_frames_directly(model: ModelProto) -> bool:
         for reader in readers:
             del reader.input[:]
             reader.input.extend([cast.input[0], "frame_scale", "frame_zero_point"])
+            for node in users[reader.output[0]]:
+                _requantise_bias(node, constants, producers)
         for node in (*quantizers, subtract):
             graph.node.remove(node)
         if users[cast.output[0]] == [subtract]:
@@ -78,6 +82,22 @@ def feed_frames_directly(model: ModelProto) -> bool:
         drop_unused_constants(model)
         return True
     return False
+
+
+def _requantise_bias(node: NodeProto, constants: dict[str, onnx.TensorProto], producers: dict[str, NodeProto]) -> None:
+    """Give a convolution whose input has got the scale 1 a bias in the scale of its weights.
+
+    ONNX Runtime runs it in float, without a word, where the bias's scale is not the input's times the weights'.
+    """
+    if node.op_type != "Conv" or len(node.input) < 3:
+        return
+    weight, bias = (producers.get(name) for name in node.input[1:3])
+    if weight is None or bias is None or {weight.op_type, bias.op_type} != {"DequantizeLinear"}:
+        return
+    values, before, scale = (numpy_helper.to_array(constants[name]) for name in (*bias.input[:2], weight.input[1]))
+    rounded = np.rint(values.astype(np.float64) * before / scale).astype(np.int32)
+    for name, array in ((bias.input[0], rounded), (bias.input[1], scale)):
+        constants[name].CopyFrom(numpy_helper.from_array(array, name))
 
 
 def consumers(model: ModelProto) -> dict[str, list[NodeProto]]:

@@ -21,6 +21,18 @@ from edgeseg_export.onnx_file import INPUT, contract_metadata, save_onnx
 from edgeseg_export.quiet import quiet
 from edgeseg_runtime.preprocess import Image, to_input
 
+PERCENTILE = 99.99
+
+
+def float_nodes(model: onnx.ModelProto) -> list[str]:
+    """Return the nodes that stay in float: the normalisation, and the last convolution, which makes the scores.
+
+    As an int8 operator the normalisation's broadcast alone costs more than the network; scores rounded to 256 steps
+    make ties where classes meet.
+    """
+    normalisation = [node.name for node in model.graph.node if node.op_type in ("Cast", "Sub")]
+    return [*normalisation, *[node.name for node in model.graph.node if node.op_type == "Conv"][-1:]]
+
 
 class _Frames(CalibrationDataReader):  # type: ignore[misc]
     """Calibration pictures as the deployed model will see them."""
@@ -38,8 +50,7 @@ def quantize_onnx(source: Path, path: Path, module: Deployable, pictures: Sequen
     with tempfile.TemporaryDirectory() as folder, quiet("root"):
         prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "quantised.onnx"
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
-        # The normalisation stays in float: as an int8 operator its broadcast alone costs more than the whole network.
-        normalisation = [node.name for node in onnx.load(prepared).graph.node if node.op_type in ("Cast", "Sub")]
+        model = onnx.load(prepared)
         quantize_static(
             prepared,
             quantised,
@@ -48,8 +59,11 @@ def quantize_onnx(source: Path, path: Path, module: Deployable, pictures: Sequen
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
-            calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=normalisation,
+            # Clipping one activation in 10,000 buys resolution for the rest: on fast_scnn and CamVid the loss is 0.3
+            # mIoU points where the full range loses 0.7.
+            calibrate_method=CalibrationMethod.Percentile,
+            extra_options={"CalibPercentile": PERCENTILE},
+            nodes_to_exclude=float_nodes(model),
         )
         model = onnx.load(quantised)
     feed_frames_directly(model)

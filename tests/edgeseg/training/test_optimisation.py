@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgeseg.config import OptimConfig
 from edgeseg.training.optimisation import learning_rate_factor, make_average, make_optimizer, make_schedule
@@ -69,9 +70,9 @@ def test_the_average_by_hand() -> None:
         # the first update copies; after that the decay is the smaller of .9 and (1 + n) / (10 + n)
         decay = min(0.9, (1 + count) / (10 + count)) if count else 0.0
         expected = decay * expected + (1 - decay) * value
-        assert float(average.module.weight) == pytest.approx(expected)
-        assert float(average.module.running_mean) == pytest.approx(expected)
-        assert int(average.module.num_batches_tracked) == int(value)
+        assert cast(Tensor, average.module.weight).item() == pytest.approx(expected)
+        assert cast(Tensor, average.module.running_mean).item() == pytest.approx(expected)
+        assert cast(Tensor, average.module.num_batches_tracked).item() == int(value)
 
 
 def test_decay_zero_follows_the_weights() -> None:
@@ -80,4 +81,4 @@ def test_decay_zero_follows_the_weights() -> None:
     for value in (3.0, 5.0):
         nn.init.constant_(net.weight, value)
         average.update_parameters(net)
-        assert float(average.module.weight) == value
+        assert cast(Tensor, average.module.weight).item() == value

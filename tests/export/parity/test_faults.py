@@ -26,7 +26,7 @@ from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.segmenter import Segmenter
 
 if TYPE_CHECKING:
-    from tests.export.parity.conftest import Trained
+    from tests.export.conftest import Trained
 
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INT8_CONVOLUTIONS = 9

@@ -69,7 +69,7 @@ def train(contract: Contract, data: ProceduralData) -> Deployable:
     return module.eval()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     """Two threads that wait for each other on a busy machine train forty times slower than one."""
     threads = torch.get_num_threads()

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeseg.cli.app import run
+from edgeseg.training.checkpoint import BEST, load_deployable, read_checkpoint
+from edgeseg_export.onnx_file import export_onnx
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    export_onnx(load_deployable(tiny_run)[0], path)
+    return path
+
+
+def test_a_run_scores_what_its_training_said(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["eval", str(tiny_run), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer.pop("model") == str(tiny_run)
+    assert answer.pop("pictures") == 18
+    assert answer == read_checkpoint(tiny_run / BEST).metrics
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_an_exported_file_scores_like_its_run(
+    tiny_run: Path, exported: Path, capsys: pytest.CaptureFixture[str], engine: str
+) -> None:
+    data = read_checkpoint(tiny_run / BEST).config["data"]
+    assert run(["eval", str(exported), "--data", data, "--engine", engine, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    metrics = read_checkpoint(tiny_run / BEST).metrics
+    assert np.sum(answer["confusion"]) == np.sum(metrics["confusion"])
+    assert answer["mean_iou"] == pytest.approx(metrics["mean_iou"], abs=1e-3)
+
+
+def test_another_set_and_split(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["eval", str(tiny_run), "--data", "procedural:48x80,n=20", "--split", "test", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["pictures"] == 5
+    assert np.sum(answer["confusion"]) == 5 * 48 * 80
+
+
+def test_the_table_shows_every_class(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["eval", str(tiny_run)]) == 0
+    shown = capsys.readouterr().out
+    checkpoint = read_checkpoint(tiny_run / BEST)
+    assert all(name in shown for name in checkpoint.contract.names)
+    assert f"pixel accuracy {100 * checkpoint.metrics['pixel_accuracy']:.2f} %" in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (["{tmp}/gone"], "there is no checkpoint at"),
+        (["{tmp}"], "holds no .onnx or .xml model"),
+        (["{model}"], "does not say what it was trained on; name labelled pictures with --data"),
+        (["{model}", "--data", "procedural", "--engine", "tensorrt"], "tensorrt"),
+        (["{run}", "--split", "nope"], "has no split 'nope'"),
+        ([], "MODEL"),
+    ],
+)
+def test_mistakes_are_one_line(
+    tiny_run: Path,
+    exported: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    complaint: str,
+) -> None:
+    assert run(["eval", *(text.format(tmp=tmp_path, model=exported, run=tiny_run) for text in given)]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+
+
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["eval", "--help"]) == 0
+    assert "edgeseg eval runs/camvid" in capsys.readouterr().out

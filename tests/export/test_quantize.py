@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+from onnx import TensorProto, numpy_helper
+
+from edgeseg_export.deployable import TorchSegmenter
+from edgeseg_export.quantize_openvino import quantize_ir
+from edgeseg_export.quantize_ort import quantize_onnx
+from edgeseg_runtime.contract import PRECISION_KEY, Contract
+from edgeseg_runtime.segmenter import Segmenter
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("int8")
+
+
+@pytest.fixture(scope="module")
+def onnx_int8(trained: Any, folder: Path) -> Path:
+    path = folder / "onnx" / "model.onnx"
+    quantize_onnx(trained.onnx, path, trained.module, trained.calibration)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ir_int8(trained: Any, folder: Path) -> Path:
+    path = folder / "openvino" / "model.xml"
+    quantize_ir(trained.onnx, path, trained.module, trained.calibration)
+    return path
+
+
+def agreement(trained: Any, path: Path) -> float:
+    original, segmenter = TorchSegmenter(trained.module), Segmenter.load(path)
+    frames = [trained.reference.pictures[index].image for index in range(len(trained.reference.pictures))]
+    return float(np.mean([(original(frame) == segmenter(frame).mask).mean() for frame in frames]))
+
+
+class TestOnnx:
+    def test_every_convolution_is_between_quantisers(self, onnx_int8: Path, trained: Any) -> None:
+        model = onnx.load(onnx_int8)
+        onnx.checker.check_model(model, full_check=True)
+        producers = {name: node for node in model.graph.node for name in node.output}
+        constants = {item.name: item for item in model.graph.initializer}
+        convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+        assert len(convolutions) == sum(node.op_type == "Conv" for node in onnx.load(trained.onnx).graph.node)
+        for node in convolutions[:-1]:  # the last makes the scores, and stays in float
+            data, weight = producers[node.input[0]], producers[node.input[1]]
+            assert data.op_type == weight.op_type == "DequantizeLinear"
+            assert constants[data.input[2]].data_type == TensorProto.UINT8
+            kernel, scales = constants[weight.input[0]], numpy_helper.to_array(constants[weight.input[1]])
+            assert kernel.data_type == TensorProto.INT8
+            assert scales.size == kernel.dims[0]  # a scale for every output channel
+
+    def test_the_runtime_runs_them_in_int8(self, onnx_int8: Path, tmp_path: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+        options.log_severity_level = 3  # it remarks that the optimised file fits this machine only
+        onnxruntime.InferenceSession(onnx_int8, options, providers=["CPUExecutionProvider"])
+        kinds = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+        convolutions = sum(node.op_type == "Conv" for node in onnx.load(onnx_int8).graph.node)
+        assert kinds.count("QLinearConv") == convolutions - 1
+        assert kinds.count("Conv") == 1
+
+    def test_the_frame_goes_in_without_a_detour(self, onnx_int8: Path) -> None:
+        kinds = [node.op_type for node in onnx.load(onnx_int8).graph.node]
+        assert "Sub" not in kinds
+        assert "Cast" not in kinds
+
+    def test_it_is_smaller(self, onnx_int8: Path, trained: Any) -> None:
+        def weights(path: Path) -> int:
+            # of convolutions; in so small a net names and scales weigh as much as they
+            arrays = [numpy_helper.to_array(item) for item in onnx.load(path).graph.initializer]
+            return sum(array.nbytes for array in arrays if array.ndim == 4)
+
+        assert weights(onnx_int8) * 3.5 < weights(trained.onnx)
+
+
+class TestOpenVino:
+    def test_convolutions_run_in_int8(self, ir_int8: Path) -> None:
+        compiled = openvino.Core().compile_model(ir_int8, "CPU")
+        nodes = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
+        convolutions = [info for info in nodes if "Convolution" in str(info["layerType"].astype(str))]
+        assert convolutions
+        assert {info["runtimePrecision"].astype(str) for info in convolutions} <= {"u8", "i8"}
+
+    def test_weights_lie_beside_it_in_int8(self, ir_int8: Path) -> None:
+        assert {path.name for path in ir_int8.parent.iterdir()} == {"model.xml", "model.bin"}
+        model = openvino.Core().read_model(ir_int8)
+        constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
+        kernels = [node for node in constants if len(node.get_output_shape(0)) >= 4 and np.prod(node.shape) > 64]
+        assert kernels
+        assert {node.get_element_type().get_type_name() for node in kernels} == {"i8"}
+
+
+@pytest.mark.parametrize("kind", ["onnx_int8", "ir_int8"])
+class TestBoth:
+    def test_masks_are_nearly_the_originals(self, kind: str, request: pytest.FixtureRequest, trained: Any) -> None:
+        assert agreement(trained, request.getfixturevalue(kind)) >= 0.97
+
+    def test_the_file_says_what_it_is(self, kind: str, request: pytest.FixtureRequest, trained: Any) -> None:
+        segmenter = Segmenter.load(request.getfixturevalue(kind))
+        assert segmenter.precision == "int8"
+        assert segmenter.contract == trained.module.contract
+
+    def test_ranges_of_the_wrong_pictures_spoil_the_masks(
+        self, kind: str, request: pytest.FixtureRequest, trained: Any, tmp_path: Path
+    ) -> None:
+        blank = [np.full_like(picture, 128) for picture in trained.calibration]
+        if kind == "onnx_int8":
+            path = tmp_path / "model.onnx"
+            quantize_onnx(trained.onnx, path, trained.module, blank)
+        else:
+            path = tmp_path / "model.xml"
+            quantize_ir(trained.onnx, path, trained.module, blank)
+        assert agreement(trained, path) < agreement(trained, request.getfixturevalue(kind)) - 0.01
+
+
+def test_the_float_file_is_left_alone(trained: Any, onnx_int8: Path, ir_int8: Path) -> None:
+    metadata = {item.key: item.value for item in onnx.load(trained.onnx).metadata_props}
+    assert metadata[PRECISION_KEY] == "float32"
+    assert isinstance(Segmenter.load(trained.onnx).contract, Contract)
+    assert [path.name for path in trained.onnx.parent.iterdir()] == ["model.onnx"]
