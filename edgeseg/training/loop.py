@@ -8,6 +8,7 @@ the CPU its numbers are the same to the last bit.
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -231,7 +232,14 @@ def make_loader(
         # would make dropout depend on the number of workers, and on whether the run was resumed.
         generator=torch.Generator(),
         pin_memory=fabric.device.type == "cuda",
+        worker_init_fn=_leave_signals_to_the_parent,
     )
+
+
+def _leave_signals_to_the_parent(_worker: int) -> None:
+    """Ctrl-C reaches the whole process group; a worker that died of it would look like a fault to the parent."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def make_criterion(config: TrainConfig, data: SegmentationData, device: torch.device) -> Loss:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import openvino
-from openvino.passes import ConstantFolding, Manager
-
 from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY
+from edgeseg_runtime.engines.load_openvino import load_openvino
 from edgeseg_runtime.files import atomic_path
 
 
@@ -18,7 +16,9 @@ def read_folded(path: Path) -> Any:
     The ONNX front end puts `Reshape(Constant)` before depthwise weights, and a quantiser that meets one leaves the
     whole convolution in float.
     """
-    model = openvino.Core().read_model(path)
+    model = load_openvino().Core().read_model(path)
+    from openvino.passes import ConstantFolding, Manager  # after load_openvino, which sees to how it is imported
+
     manager = Manager()
     manager.register_pass(ConstantFolding())
     manager.run_passes(model)
@@ -32,5 +32,5 @@ def save_ir(model: Any, path: Path, metadata: dict[str, str]) -> None:
     weights = path.with_suffix(".bin")
     with atomic_path(path) as temporary:
         # `save_model` stores float16 unless told not to, which is one more thing that would change masks unasked.
-        openvino.save_model(model, temporary, compress_to_fp16=False)
+        load_openvino().save_model(model, temporary, compress_to_fp16=False)
         temporary.with_suffix(".bin").replace(weights)

@@ -9,6 +9,7 @@ from edgeseg_export.deployable import Deployable
 from edgeseg_export.onnx_file import contract_metadata
 from edgeseg_export.openvino_file import read_folded, save_ir
 from edgeseg_export.quiet import quiet
+from edgeseg_runtime.engines.load_openvino import load_openvino
 from edgeseg_runtime.preprocess import Image, to_input
 
 
@@ -16,6 +17,7 @@ def quantize_ir(source: Path, path: Path, module: Deployable, pictures: Sequence
     """Quantise the float ONNX file `source` to OpenVINO IR, its ranges measured on uint8 H×W×3 BGR pictures."""
     # importing nncf imports torch's compiler, which remarks on a missing CUDA
     with quiet("torch.utils.cpp_extension", "nncf"):
+        load_openvino()  # first, because nncf would import it with its telemetry
         import nncf
 
         batches = nncf.Dataset(pictures, lambda picture: to_input(picture, module.contract)[None])

@@ -21,8 +21,8 @@ from edgeseg_runtime.engines.base import (
     contract_of,
     precision_of,
 )
+from edgeseg_runtime.engines.load_openvino import load_openvino
 from edgeseg_runtime.errors import ModelFileError
-from edgeseg_runtime.extras import require
 from edgeseg_runtime.machine import usable_cores
 
 
@@ -36,7 +36,7 @@ class OpenVinoEngine:
     name: ClassVar[str] = "openvino"
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
-        openvino = require("openvino", "openvino")
+        openvino = load_openvino()
         capabilities = self.capabilities()
         check_request(self.name, path, options.device, capabilities)
         core = openvino.Core()
@@ -64,7 +64,7 @@ class OpenVinoEngine:
     @classmethod
     def capabilities(cls) -> Capabilities:
         """Ask the installed OpenVINO for its devices, and the processor plug-in for its precisions."""
-        core = require("openvino", "openvino").Core()
+        core = load_openvino().Core()
         optimisations = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         precisions = ("float32", "bf16", "int8") if "BF16" in optimisations else ("float32", "int8")
         devices = tuple(device.lower() for device in core.available_devices)
@@ -72,7 +72,7 @@ class OpenVinoEngine:
 
     def request(self) -> Request:
         """Create an inference request of its own."""
-        tensor = require("openvino", "openvino").Tensor
+        tensor = load_openvino().Tensor
         request = self.compiled.create_infer_request()
 
         def run(batch: Batch) -> Raw:
