@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
 _TOP_FLAGS = ("--help", "-h", "--version")
 
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
+READER_GONE = 141  # 128 + SIGPIPE, likewise
 
 
 def make_app(verb: str | None) -> App:
@@ -83,6 +85,10 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         error_line("interrupted; nothing half-written was left behind")
         return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read the answer has seen enough (`| head`); Python would complain once more while it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     return code if isinstance(code, int) else 0
 
 

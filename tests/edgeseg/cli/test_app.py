@@ -233,3 +233,14 @@ def test_a_signal_ends_the_verb_in_one_line(number: signal.Signals, tmp_path: Pa
         _, err = run_.communicate(timeout=20)
     assert run_.returncode == 130
     assert err == "edgeseg: interrupted; nothing half-written was left behind\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_bug() -> None:
+    # a pipe whose reading end is closed, as `| head` leaves it
+    code = (
+        "import os, sys\nreading, writing = os.pipe()\nos.close(reading)\nos.dup2(writing, 1)\n"
+        "from edgeseg.cli.app import main\nmain(['doctor', '--json'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 141
+    assert done.stderr == ""
