@@ -21,11 +21,6 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# One process holds torch, ONNX Runtime and OpenVINO here. On Linux 6.18 with glibc 2.36 the kernel then ended it with
-# SIGSEGV in a plain sleep, the way it does when a thread's restartable-sequence area is no longer valid. Which library
-# spoils that area is not known; without glibc's registration there is none to spoil.
-test test-all: export GLIBC_TUNABLES = glibc.pthread.rseq=0
-
 test: lint
 	$(BIN)/python -m pytest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY, Contract, Label, Precision
 from edgeseg_runtime.preprocess import Image
+
+
+@pytest.fixture(autouse=True)
+def leave_child_signals_as_they_were() -> Iterator[None]:
+    """Take back the SIGCHLD handler that PyTorch's data loader installs for good when it first starts workers.
+
+    Later tests start processes of their own. With that handler in place and the engines loaded, the kernel ended the
+    test process (SIGSEGV, SI_KERNEL) when such a child exited.
+    """
+    before = signal.getsignal(signal.SIGCHLD)
+    yield
+    signal.signal(signal.SIGCHLD, before)
 
 
 class TinyModel(Protocol):
