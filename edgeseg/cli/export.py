@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note, progress
 from edgeseg_export.parity.thresholds import Overrides
+from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
 
 
@@ -72,6 +73,9 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
     file = checkpoint_file(run)
     size = {"height": config.size[0], "width": config.size[1]} if config.size else {}
     module, checkpoint = load_deployable(file, output=config.output, **size)
+    if config.dynamic_size and checkpoint.model == "fast_scnn":
+        # seen: the exporter writes the pyramid's pooling windows for the traced size only
+        raise ConfigError("--dynamic-size: fast_scnn would give other masks at other sizes; export each with --size")
     names = module.contract.names
     pictures = labelled_pictures(run_data(checkpoint, config.data, config.split, "val_split", progress), names)
     calibration = None
