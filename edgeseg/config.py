@@ -27,7 +27,7 @@ class DataConfig:
     split: str = "train"
     """Split that is trained on."""
     val_split: str = "val"
-    """Split that is scored after every epoch."""
+    """Split that is scored while training goes on."""
     skip_bad: bool = False
     """Go on without pictures that cannot be used instead of stopping."""
     size: tuple[int, int] = (360, 480)
@@ -100,11 +100,14 @@ class OptimConfig:
     """Decay of the moving average of the weights, which is what is scored and saved; 0 uses the weights themselves."""
     patience: int = 0
     """Stop after this many epochs without a better val mIoU; 0 never stops early."""
+    score_every: int = 1
+    """Score the validation pictures and save after every so many epochs, and after the last."""
 
     def __post_init__(self) -> None:
         _at_least("epochs", self.epochs, 1)
         _at_least("batch", self.batch, 2)  # batch normalisation cannot learn from a batch of one
         _at_least("patience", self.patience, 0)
+        _at_least("score-every", self.score_every, 1)
         _between("warmup", self.warmup, 0, 1)
         _between("ema", self.ema, 0, 0.999999)
         if not (0 < self.lr < inf and 0 <= self.weight_decay < inf and 0 <= self.clip < inf):

@@ -98,7 +98,8 @@ def train(
         while state.epoch < config.optim.epochs and not _out_of_patience(state, config.optim.patience):
             state.epoch += 1
             loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, criterion, progress)
-            if log is not None:
+            due = state.epoch % config.optim.score_every == 0 or state.epoch == config.optim.epochs
+            if log is not None and due:
                 scores = score_epoch(config, state, contract, log, loss, val_data, fabric.device, progress)
                 report(
                     f"epoch {state.epoch}/{config.optim.epochs}  loss {loss:.4f}  val mIoU {scores.mean_iou:.4f}"

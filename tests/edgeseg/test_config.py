@@ -31,7 +31,7 @@ OTHER = TrainConfig(
     Path("runs/ü x"),
     ModelConfig("unet", "imagenet"),
     LossConfig("ohem", "median", 0.5, 0.25),
-    OptimConfig(7, 3, "sgd", 0.1, 1e-4, "cosine", 0.2, 0.0, 0.0, 4),
+    OptimConfig(7, 3, "sgd", 0.1, 1e-4, "cosine", 0.2, 0.0, 0.0, 4, 5),
     MachineConfig("cpu", 2, "bf16", 11),
 )
 """No setting at its default."""
@@ -130,6 +130,7 @@ def test_a_wrong_file_is_one_line(
         (["--workers", "-1"], "--workers must be at least 0, got -1"),
         (["--devices", "0"], "--devices must be at least 1, got 0"),
         (["--patience", "-1"], "--patience must be at least 0, got -1"),
+        (["--score-every", "0"], "--score-every must be at least 1, got 0"),
         (["--warmup", "1.5"], "--warmup must be between 0 and 1, got 1.5"),
         (["--warmup", "nan"], "--warmup must be between 0 and 1, got nan"),
         (["--ema", "1"], "--ema must be between 0 and 0.999999, got 1.0"),

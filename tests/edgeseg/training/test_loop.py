@@ -273,6 +273,17 @@ class TestEnds:
         assert max(row["mean_iou"] for row in rows) == rows[result.best_epoch - 1]["mean_iou"]
         assert said[-1] == "stopped early: no better val mIoU for 2 epochs"
 
+    def test_scoring_now_and_then_changes_nothing_but_how_often_is_scored(
+        self, finished: Any, train_tiny: Any, tmp_path: Path
+    ) -> None:
+        config = replace(finished.config, out=tmp_path / "run")
+        config = replace(config, optim=replace(config.optim, score_every=2))
+        train_tiny(config)
+        every = read_metrics(finished.out / METRICS)
+        epochs = config.optim.epochs
+        expected = [row for row in every if row["epoch"] % 2 == 0 or row["epoch"] == epochs]
+        assert read_metrics(config.out / METRICS) == expected
+
     def test_a_loss_that_explodes_keeps_the_last_good_checkpoint(
         self, finished: Any, train_tiny: Any, tmp_path: Path
     ) -> None:
