@@ -11,7 +11,6 @@ from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note, progress
 from edgeseg_export.parity.thresholds import Overrides
-from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
 
 
@@ -64,7 +63,6 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
     for package in ("torch", "onnx", "onnxscript", "onnxsim", "openvino", "nncf", "safetensors"):
         require(package, "export")
     from edgeseg.cli.pictures import calibration_set, labelled_pictures, run_data
-    from edgeseg.models import MODELS
     from edgeseg.training.checkpoint import checkpoint_file, load_deployable
     from edgeseg_export.onnx_file import DynamicAxes
     from edgeseg_export.pipeline import ExportPlan, export_model, parity_document
@@ -74,9 +72,6 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
     file = checkpoint_file(run)
     size = {"height": config.size[0], "width": config.size[1]} if config.size else {}
     module, checkpoint = load_deployable(file, output=config.output, **size)
-    if config.dynamic_size and not MODELS[checkpoint.model].open_size:
-        # fast_scnn: the exporter writes the pyramid's pooling windows for the traced size only
-        raise ConfigError(f"--dynamic-size: {checkpoint.model} would give other masks at other sizes; use --size")
     names = module.contract.names
     pictures = labelled_pictures(run_data(checkpoint, config.data, config.split, "val_split", progress), names)
     calibration = None

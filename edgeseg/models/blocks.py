@@ -35,6 +35,25 @@ def resize_like(features: Tensor, reference: Tensor) -> Tensor:
     return F.interpolate(features, size=reference.shape[-2:], mode="bilinear", align_corners=False)
 
 
+def pool_to(features: Tensor, bins: int) -> Tensor:
+    """Average (N, C, h, w) features over a bins × bins grid of windows, which overlap where the size does not divide.
+
+    As `F.adaptive_avg_pool2d`. The ONNX exporter writes its windows for the size it was traced at, so where that is
+    left open the same average is two matrix products, whose matrices are made from the size.
+    """
+    if torch.compiler.is_exporting() and not all(isinstance(length, int) for length in features.shape[-2:]):
+        height, width = features.shape[-2:]
+        return window_means(height, bins) @ features @ window_means(width, bins).T
+    return F.adaptive_avg_pool2d(features, bins)
+
+
+def window_means(length: int, bins: int) -> Tensor:
+    """Return the (bins, length) matrix whose row i averages places ⌊i · length / bins⌋ to ⌈(i + 1) · length / bins⌉."""
+    place, window = torch.arange(length), torch.arange(bins).unsqueeze(1)
+    inside = (place >= window * length // bins) & (place < ((window + 1) * length + bins - 1) // bins)
+    return inside / inside.sum(dim=1, keepdim=True)
+
+
 def set_batch_norm_momentum(net: nn.Module, momentum: float) -> None:
     """Set the momentum of every batch normalisation in `net`."""
     for module in net.modules():

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeseg.models.blocks import ConvBnRelu, DepthwiseSeparable, resize_like
+from edgeseg.models.blocks import ConvBnRelu, DepthwiseSeparable, pool_to, resize_like
 
 
 class InvertedResidual(nn.Module):
@@ -44,7 +44,7 @@ class PyramidPooling(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map (N, inputs, h, w) to (N, outputs, h, w)."""
         pooled = [
-            resize_like(branch(F.adaptive_avg_pool2d(features, size)), features)
+            resize_like(branch(pool_to(features, size)), features)
             for size, branch in zip(self.bins, self.branches, strict=True)
         ]
         return self.project(torch.cat([features, *pooled], dim=1))  # type: ignore[no-any-return]

@@ -25,12 +25,10 @@ class ModelSpec:
     pretrained: bool
     """Whether ImageNet weights exist for its backbone."""
     paper: str
-    open_size: bool = True
-    """Whether an export with open height and width gives the same scores at every size."""
 
 
 MODELS: Mapping[str, ModelSpec] = {
-    "fast_scnn": ModelSpec(lambda classes, _: FastScnn(classes), 64, False, "arXiv:1902.04502", open_size=False),
+    "fast_scnn": ModelSpec(lambda classes, _: FastScnn(classes), 64, False, "arXiv:1902.04502"),
     "lraspp_mobilenet_v3_large": ModelSpec(LrasppMobileNetV3Large, 32, True, "arXiv:1905.02244"),
     "unet": ModelSpec(UNet, 32, True, "arXiv:1505.04597"),
 }

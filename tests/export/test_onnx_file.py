@@ -90,8 +90,7 @@ class TestEveryArchitecture:
         assert set(first) == {"Transpose", "Cast", "Sub", "Conv"}
 
     @pytest.mark.slow
-    # fast_scnn's pooling is exported for one size, which is why `edgeseg export` refuses to leave its size open
-    @pytest.mark.parametrize("model", [name for name in MODELS if name != "fast_scnn"])
+    @pytest.mark.parametrize("model", MODELS)
     def test_open_batch_and_size(self, model: str, tmp_path: Path) -> None:
         module = untrained(model)
         check_open(module, tmp_path / "model.onnx", DynamicAxes(batch=True, size=True))

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from edgeseg.models import MODELS, build
+from edgeseg.models.blocks import window_means
 from edgeseg_runtime.errors import CheckpointError, ConfigError
 
 STRIDES = {"fast_scnn": 8, "lraspp_mobilenet_v3_large": 8, "unet": 2}
@@ -106,3 +110,10 @@ def test_offline_without_cached_weights_is_one_clear_line(tmp_path: Path, monkey
 def test_weights_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"fast_scnn has no ImageNet weights.*unet"):
         build("fast_scnn", 2, (64, 64), "imagenet")
+
+
+@given(st.integers(1, 40), st.sampled_from([1, 2, 3, 6]))
+def test_the_matrices_of_pooling_are_pytorchs_windows(length: int, bins: int) -> None:
+    features = torch.randn(2, length, 7)
+    expected = F.adaptive_avg_pool1d(features.transpose(1, 2), bins).transpose(1, 2)
+    assert torch.allclose(window_means(length, bins) @ features, expected, atol=1e-5)
