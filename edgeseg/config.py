@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast, get_args, get_type_hints
 
 import yaml
 from cyclopts import Parameter
@@ -13,6 +14,24 @@ from cyclopts import Parameter
 from edgeseg_runtime.contract import Interpolation, Resize
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.files import write_text
+
+T = TypeVar("T")
+
+
+def given(value: T | None) -> T:
+    """Return a setting whose default depends on others, once `training.start.resolve` has filled it in."""
+    assert value is not None, "the settings were not resolved"
+    return value
+
+
+def _at_least(flag: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"--{flag} must be at least {least}, got {value}")
+
+
+def _between(flag: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"--{flag} must be between {low} and {high}, got {value}")
 
 
 @Parameter(name="*", group="Data")
@@ -30,8 +49,8 @@ class DataConfig:
     """Split that is scored while training goes on."""
     skip_bad: bool = False
     """Go on without pictures that cannot be used instead of stopping."""
-    size: tuple[int, int] = (360, 480)
-    """Height and width of the model's input."""
+    size: tuple[int, int] | None = None
+    """Height and width of the model's input; 360 480 if not given, or what --init was trained at."""
     resize: Resize = "stretch"
     """`stretch` fills the input; `letterbox` keeps the picture's shape and pads."""
     interpolation: Interpolation = "bilinear"
@@ -50,10 +69,20 @@ class DataConfig:
 class ModelConfig:
     """What learns."""
 
-    model: str = "fast_scnn"
-    """Architecture: fast_scnn, lraspp_mobilenet_v3_large or unet."""
+    model: str | None = None
+    """Architecture: fast_scnn, lraspp_mobilenet_v3_large or unet; fast_scnn if not given, or that of --init."""
     weights: Literal["none", "imagenet"] = "none"
     """Where the backbone starts: from scratch, or from torchvision's ImageNet weights."""
+    init: Path | None = None
+    """Run or checkpoint whose weights, and pruned widths, the whole network starts from."""
+    qat: bool = False
+    """Quantisation-aware training: learn with the rounding of int8 in place. Needs --init."""
+
+    def __post_init__(self) -> None:
+        if self.qat and self.init is None:
+            raise ConfigError("--qat starts from a trained network; name its run with --init")
+        if self.init is not None and self.weights != "none":
+            raise ConfigError("--init already gives every weight; leave --weights away")
 
 
 @Parameter(name="*", group="Loss")
@@ -75,19 +104,39 @@ class LossConfig:
         _between("ohem-keep", self.ohem_keep, 0, 1)
 
 
+@Parameter(name="*", group="Distillation")
+@dataclass(frozen=True)
+class DistillationConfig:
+    """What is learnt from another network's answers."""
+
+    teacher: Path | None = None
+    """Run or checkpoint of a network with the same classes whose answers are imitated."""
+    distill: Literal["logits", "channel", "features"] = "channel"
+    """What is imitated: each pixel's class probabilities, each class's map over the picture (CWD), or inner features
+    together with those maps."""
+    temperature: float = 3.0
+    """Softens both networks' answers before they are compared."""
+    distill_weight: float = 3.0
+    """How much imitation counts beside the loss against the labels."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.temperature < inf and 0 <= self.distill_weight < inf):
+            raise ConfigError("--temperature must be above 0, --distill-weight at least 0")
+
+
 @Parameter(name="*", group="Optimisation")
 @dataclass(frozen=True)
 class OptimConfig:
     """How it is minimised."""
 
-    epochs: int = 60
-    """Passes over the training pictures."""
+    epochs: int | None = None
+    """Passes over the training pictures; 60 if not given, 12 with --qat."""
     batch: int = 8
     """Pictures a step, on each device."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """AdamW, or SGD with momentum .9."""
-    lr: float = 0.002
-    """Highest learning rate."""
+    lr: float | None = None
+    """Highest learning rate; 0.002 if not given, 0.0001 with --qat."""
     weight_decay: float = 0.01
     """Pulls convolution weights (not biases or normalisation) towards zero."""
     schedule: Literal["poly", "cosine"] = "poly"
@@ -104,14 +153,17 @@ class OptimConfig:
     """Score the validation pictures and save after every so many epochs, and after the last."""
 
     def __post_init__(self) -> None:
-        _at_least("epochs", self.epochs, 1)
+        if self.epochs is not None:
+            _at_least("epochs", self.epochs, 1)
         _at_least("batch", self.batch, 2)  # batch normalisation cannot learn from a batch of one
         _at_least("patience", self.patience, 0)
         _at_least("score-every", self.score_every, 1)
         _between("warmup", self.warmup, 0, 1)
         _between("ema", self.ema, 0, 0.999999)
-        if not (0 < self.lr < inf and 0 <= self.weight_decay < inf and 0 <= self.clip < inf):
-            raise ConfigError("--lr must be above 0, --weight-decay and --clip at least 0")
+        if self.lr is not None and not 0 < self.lr < inf:
+            raise ConfigError(f"--lr must be above 0, got {self.lr}")
+        if not (0 <= self.weight_decay < inf and 0 <= self.clip < inf):
+            raise ConfigError("--weight-decay and --clip must be at least 0")
 
 
 @Parameter(name="*", group="Machine")
@@ -142,22 +194,37 @@ class TrainConfig:
     """Folder of the run: checkpoints, curves, logs."""
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
 
 
 def flatten(config: Any) -> dict[str, Any]:
-    """Return a config's settings as one flat mapping of flag names to plain values."""
+    """Return a config's settings as one flat mapping of flag names to plain values; what was not given is left out."""
     flat: dict[str, Any] = {}
     for item in fields(config):
         value = getattr(config, item.name)
         if is_dataclass(value):
             flat.update(flatten(value))
-        else:
+        elif value is not None:
             flat[item.name] = (
                 str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
             )
     return flat
+
+
+def unflatten(kind: type[T], flat: Mapping[str, Any]) -> T:
+    """Return the config that `flatten` made `flat` of; settings that are not in it have their defaults."""
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for item in fields(cast(Any, kind)):
+        hint, value = hints[item.name], flat.get(item.name)
+        if is_dataclass(hint):
+            values[item.name] = unflatten(cast(Any, hint), flat)
+        elif value is not None:
+            is_path = Path in (hint, *get_args(hint))
+            values[item.name] = Path(value) if is_path else tuple(value) if isinstance(value, list) else value
+    return kind(**values)
 
 
 def save_config(config: Any, path: Path) -> None:
@@ -174,13 +241,3 @@ def load_config(path: Path) -> dict[str, Any]:
     if not isinstance(flat, dict):
         raise ConfigError(f"{path} must hold settings, one `name: value` a line")
     return flat
-
-
-def _at_least(flag: str, value: int, least: int) -> None:
-    if value < least:
-        raise ConfigError(f"--{flag} must be at least {least}, got {value}")
-
-
-def _between(flag: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ConfigError(f"--{flag} must be between {low} and {high}, got {value}")

@@ -19,10 +19,13 @@ from edgeseg_runtime.errors import ConfigError, EdgesegError
 # The help lines stand here so that `edgeseg --help` imports no verb.
 VERBS: dict[str, tuple[str, str]] = {
     "train": ("edgeseg.cli.train:train", "Train a model on labelled pictures."),
+    "prune": ("edgeseg.cli.prune:prune", "Remove channels from a run's network and train it on."),
     "eval": ("edgeseg.cli.evaluate:evaluate", "Score a run or an exported file against labelled pictures."),
     "export": ("edgeseg.cli.export:export", "Write ONNX and OpenVINO files and prove that their masks are the same."),
+    "sensitivity": ("edgeseg.cli.sensitivity:sensitivity", "Show what int8 costs and gains, layer by layer."),
     "parity": ("edgeseg.cli.parity:parity", "Compare the masks of an exported file with the original's."),
     "bench": ("edgeseg.cli.bench:bench", "Measure exported files on this machine."),
+    "optimize": ("edgeseg.cli.optimize:optimize", "Search for the best model within a latency and accuracy budget."),
     "predict": ("edgeseg.cli.predict:predict", "Write masks for pictures."),
     "stream": ("edgeseg.cli.stream:stream", "Run a model live on a camera, a stream, a video or a folder."),
     "info": ("edgeseg.cli.info:info", "Show what is in a model file or a run."),

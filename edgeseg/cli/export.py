@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note, progress
 from edgeseg_export.parity.thresholds import Overrides
+from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
 
 
@@ -23,6 +24,9 @@ class ExportConfig:
     """Folder to write; `export` inside the run if not given."""
     int8: bool = False
     """Also write int8 files, their ranges measured on calibration pictures."""
+    max_drop: float | None = None
+    """With --int8: points of mIoU that an int8 file may lose on the compared pictures (% of pixels where they have no
+    truth). The most sensitive layers go back to float until that holds."""
     calibration: str | None = None
     """Pictures to calibrate int8 on: a data set, or a folder of pictures. The run's training pictures if not given."""
     calibration_count: int = 128
@@ -43,6 +47,12 @@ class ExportConfig:
     """Leave height and width open; costs speed."""
     gate: Annotated[Overrides, Parameter(name="*", group="Gate")] = field(default_factory=Overrides)
 
+    def __post_init__(self) -> None:
+        if self.max_drop is not None and not self.int8:
+            raise ConfigError("--max-drop is about int8 files; give --int8 too")
+        if self.max_drop is not None and not 0 <= self.max_drop <= 100:
+            raise ConfigError(f"--max-drop must lie between 0 and 100, got {self.max_drop}")
+
 
 def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = False) -> None:
     """Write ONNX and OpenVINO files of a run and prove that their masks are the same.
@@ -53,6 +63,7 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
     For example:
 
       edgeseg export runs/camvid --int8
+      edgeseg export runs/camvid --int8 --max-drop 0.3
       edgeseg export runs/camvid --int8 --calibration pictures/ --max-miou-drop 0.5
 
     Parameters
@@ -87,7 +98,8 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
         "model": checkpoint.model,
         "command": " ".join(["edgeseg", *sys.argv[1:]]),
     }
-    plan = ExportPlan(pictures, calibration, DynamicAxes(config.dynamic_batch, config.dynamic_size), config.gate)
+    axes = DynamicAxes(config.dynamic_batch, config.dynamic_size)
+    plan = ExportPlan(pictures, calibration, axes, config.gate, config.max_drop)
     entries = export_model(module, out, plan, facts, progress=progress, report=note)
     note(f"{out}: {len(entries)} files, report.html shows their masks")
     if json:

@@ -68,6 +68,8 @@ def _checkpoint(path: Path) -> dict[str, Any]:
         "model": header["model"],
         "parameters": header["parameters"],
         "epoch": header.get("epoch"),
+        "pruned_layers": len(header.get("channels", {})),
+        "quantized": header.get("quantized", False),
         "metrics": header["metrics"],
         "contract": asdict(Contract.from_dict(header["contract"])),
         "config": header["config"],
@@ -137,6 +139,10 @@ def _head(described: dict[str, Any]) -> list[str]:
         precision = described["precision"] or "not stated (run in float32)"
         return [*lines, f"  precision: {precision}", f"  format: {described['format']}"]
     lines += [f"  network: {described['model']}, {described['parameters'] / 1e6:.2f} M parameters"]
+    if described["pruned_layers"]:
+        lines += [f"  pruned: the shapes of {described['pruned_layers']} layers"]
+    if described["quantized"]:
+        lines += ["  quantised: holds the quantisers of quantisation-aware training"]
     lines += [f"  epoch: {described['epoch']}"]
     scores = {name: value for name, value in described["metrics"].items() if isinstance(value, float)}
     return [*lines, *(f"  {name}: {value:.4f}" for name, value in scores.items())]

@@ -21,6 +21,8 @@ def train(*, config: TrainConfig, resume: bool = False, json: bool = False) -> N
 
       edgeseg train --data camvid --model fast_scnn --epochs 60 --out runs/camvid
       edgeseg train --config runs/camvid/config.yaml --resume
+      edgeseg train --data camvid --model fast_scnn --teacher runs/big --out runs/taught
+      edgeseg train --data camvid --qat --init runs/camvid --out runs/camvid-qat
 
     Parameters
     ----------

@@ -72,8 +72,8 @@ def _ground(canvas: Canvas, world: World) -> None:
 def _lane_marks(canvas: Canvas, world: World) -> None:
     period, dash, half, white = 6.0, 3.0, 0.08, (220.0, 228.0, 228.0)
     reach = VIEW * 0.7
-    starts = np.arange(-(canvas.travelled % period), reach, period)
-    starts = starts[starts + dash > NEAR]
+    every = np.arange(-(canvas.travelled % period), reach, period)
+    starts = every[every + dash > NEAR]
     dashes = np.zeros((len(starts), 4, 3))
     dashes[:, :2, 2] = np.maximum(starts, NEAR)[:, None]
     dashes[:, 2:, 2] = (starts + dash)[:, None]

@@ -199,11 +199,11 @@ def _plants(rng: np.random.Generator, kerb: float, verge: float, end: float) -> 
 def _posts(rng: np.random.Generator, road: float, end: float) -> Iterator[Thing]:
     for side in (-1, 1):
         step, start = rng.uniform(12, 26), rng.uniform(3, 20)
-        for z in np.arange(start, end, step):
+        for z in np.arange(start, end, step).tolist():
             grey = _grey(rng, 60, 130, 6)
             height = float(rng.uniform(5.5, 8))
             x = side * (road + 0.35)
-            yield Thing("pole", x, float(z), float(rng.uniform(0.09, 0.16)), height, 0.1, grey, grey, side)
+            yield Thing("pole", x, z, float(rng.uniform(0.09, 0.16)), height, 0.1, grey, grey, side)
     colors = [(40.0, 35.0, 200.0), (185.0, 90.0, 20.0), (30.0, 200.0, 230.0), (240.0, 240.0, 240.0)]
     for z in _spaced(rng, end, 0.065, 4.0):
         side = 1 if rng.random() < 0.7 else -1

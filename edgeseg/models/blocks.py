@@ -68,5 +68,5 @@ def features_of(modules: nn.Module, inputs: Tensor, taps: tuple[int, ...]) -> li
     for number, block in enumerate(modules.children()):
         features = block(features)
         if number in taps:
-            found.append(torch.as_tensor(features))
+            found.append(features)
     return found

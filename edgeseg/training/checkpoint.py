@@ -34,6 +34,10 @@ class Checkpoint:
     epoch: int
     metrics: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    channels: dict[str, list[int]] = field(default_factory=dict)
+    """Shapes of the layers that were pruned, as `edgeseg.compress.channels` takes them; empty if none was."""
+    quantized: bool = False
+    """Whether the network holds the quantisers of quantisation-aware training."""
 
     def to_json(self) -> str:
         """Serialise for the file's header."""
@@ -70,13 +74,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if header is None:
         raise CheckpointError(f"{path} holds weights but not the description that edgeseg writes with them")
     raw = json.loads(header)
-    return Checkpoint(raw["model"], Contract.from_dict(raw["contract"]), raw["epoch"], raw["metrics"], raw["config"])
+    raw.pop("edgeseg")  # the version that wrote it: for people
+    return Checkpoint(**raw | {"contract": Contract.from_dict(raw["contract"])})
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
     """Rebuild the network of a checkpoint, in evaluation mode on the CPU. Raises CheckpointError."""
     checkpoint = read_checkpoint(path)
     net = build(checkpoint.model, len(checkpoint.contract.labels), checkpoint.contract.size)
+    if checkpoint.channels:
+        from edgeseg.compress.channels import resize_channels
+
+        resize_channels(net, checkpoint.channels)
+    if checkpoint.quantized:
+        from edgeseg.compress.quantize import prepare_qat
+
+        net = prepare_qat(net, checkpoint.contract)
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     try:

@@ -23,20 +23,21 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
-from edgeseg.config import TrainConfig, flatten
+from edgeseg.compress.distillation import Distiller
+from edgeseg.config import TrainConfig, flatten, given
 from edgeseg.data.augment import augmentation
 from edgeseg.data.base import IGNORE, SegmentationData
 from edgeseg.data.torch_dataset import TrainingSet
-from edgeseg.models import build
 from edgeseg.training.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
 from edgeseg.training.evaluate import check_classes, evaluate
 from edgeseg.training.losses import Loss, class_weights, make_loss
 from edgeseg.training.machine import choose_accelerator, choose_precision
 from edgeseg.training.optimisation import make_average, make_optimizer, make_schedule
 from edgeseg.training.runlog import RunLog, prediction_strip
+from edgeseg.training.start import make_contract, make_distiller, make_module, resolve, starting_point
 from edgeseg.training.state import State, begin, check_folder
 from edgeseg_export.deployable import Deployable, TorchSegmenter
-from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Contract
+from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.metrics import Scores
 from edgeseg_runtime.progress import Progress, silent
@@ -73,8 +74,10 @@ def train(
     started = time.monotonic()
     for name in ("lightning.fabric", "lightning.pytorch"):  # their greetings are no business of the user's
         logging.getLogger(name).setLevel(logging.WARNING)
-    accelerator = choose_accelerator(config.machine.device)
-    precision = choose_precision(config.machine.precision, accelerator)
+    config = resolve(config)
+    epochs = given(config.optim.epochs)
+    accelerator = choose_accelerator(config.machine.device, config.machine.devices)
+    precision = choose_precision(config.machine.precision, accelerator, config.model.qat)
     fabric = Fabric(accelerator=accelerator, devices=config.machine.devices, precision=precision)
     contract = make_contract(config, train_data)
     check_classes(val_data, contract.names)
@@ -86,8 +89,9 @@ def train(
     loader = make_loader(config, train_data, contract, fabric, progress)
     criterion = make_criterion(config, train_data, fabric.device)
     torch.manual_seed(config.machine.seed)
-    module = make_module(config, contract).to(fabric.device)
-    state = make_state(config, module, steps=config.optim.epochs * len(loader))
+    module = make_module(config, contract, train_data, measure_ranges=not resume, progress=progress).to(fabric.device)
+    state = make_state(config, module, steps=epochs * len(loader))
+    distiller = make_distiller(config, module, fabric.device)  # after the average was copied, which it must not watch
     if resume:
         state.load(config.out)
     elif fabric.is_global_zero:
@@ -95,18 +99,18 @@ def train(
     # Fabric's optimiser only wraps the state's own, which is what the schedule drives and what is saved.
     wrapped, optimizer = fabric.setup(module, state.optimizer)
     with RunLog(config.out, state.epoch) if fabric.is_global_zero else nullcontext() as log:
-        while state.epoch < config.optim.epochs and not _out_of_patience(state, config.optim.patience):
+        while state.epoch < epochs and not _out_of_patience(state, config.optim.patience):
             state.epoch += 1
-            loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, criterion, progress)
-            due = state.epoch % config.optim.score_every == 0 or state.epoch == config.optim.epochs
+            loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, criterion, distiller, progress)
+            due = state.epoch % config.optim.score_every == 0 or state.epoch == epochs
             if log is not None and due:
                 scores = score_epoch(config, state, contract, log, loss, val_data, fabric.device, progress)
                 report(
-                    f"epoch {state.epoch}/{config.optim.epochs}  loss {loss:.4f}  val mIoU {scores.mean_iou:.4f}"
+                    f"epoch {state.epoch}/{epochs}  loss {loss:.4f}  val mIoU {scores.mean_iou:.4f}"
                     f"  best {state.best:.4f} (epoch {state.best_epoch})"
                 )
             state.best, state.best_epoch = fabric.broadcast((state.best, state.best_epoch))
-    if fabric.is_global_zero and state.epoch < config.optim.epochs:
+    if fabric.is_global_zero and state.epoch < epochs:
         report(f"stopped early: no better val mIoU for {config.optim.patience} epochs")
     return TrainingResult(state.best_epoch, state.best, state.epoch, time.monotonic() - started)
 
@@ -119,6 +123,7 @@ def train_epoch(
     optimizer: Any,
     loader: DataLoader[tuple[Tensor, Tensor]],
     criterion: Loss,
+    distiller: Distiller | None,
     progress: Progress,
 ) -> float:
     """Do one pass over the training pictures and return the mean loss."""
@@ -132,8 +137,11 @@ def train_epoch(
     for frames, target in progress(loader, label, len(loader)):
         frames, target = frames.to(fabric.device, non_blocking=True), target.to(fabric.device, non_blocking=True)
         scores = module(frames)
-        scores = F.interpolate(scores.float(), size=target.shape[1:], mode="bilinear", align_corners=False)
-        loss = criterion(scores, target.long())
+        full = F.interpolate(scores.float(), size=target.shape[1:], mode="bilinear", align_corners=False)
+        loss = criterion(full, target.long())
+        if distiller is not None:
+            with fabric.autocast():
+                loss = loss + distiller(frames, scores)
         optimizer.zero_grad()
         fabric.backward(loss)
         if config.optim.clip > 0:
@@ -171,34 +179,22 @@ def score_epoch(
         sample = val_data.read(index)
         strip = prediction_strip(sample.image, sample.mask, segment(sample.image), contract)
         log.add_picture(f"val/{val_data.name(index)}", strip, state.epoch)
-    checkpoint = Checkpoint(config.model.model, contract, state.epoch, metrics, flatten(config))
+    start = starting_point(config)
+    checkpoint = Checkpoint(
+        given(config.model.model),
+        contract,
+        state.epoch,
+        metrics,
+        flatten(config),
+        channels={} if start is None else start.channels,
+        quantized=config.model.qat or (start is not None and start.quantized),
+    )
     if scores.mean_iou > state.best:
         state.best, state.best_epoch = scores.mean_iou, state.epoch
         save_checkpoint(config.out / BEST, net, checkpoint)
     save_checkpoint(config.out / LAST, net, checkpoint)
     state.save(config.out)  # last: an epoch counts as done when all its files are there
     return scores
-
-
-def make_contract(config: TrainConfig, data: SegmentationData) -> Contract:
-    """Return the contract between these pictures and the model that learns from them."""
-    pretrained = config.model.weights == "imagenet"
-    return Contract(
-        labels=data.labels,
-        height=config.data.size[0],
-        width=config.data.size[1],
-        ignore_index=IGNORE,
-        resize=config.data.resize,
-        interpolation=config.data.interpolation,
-        mean=IMAGENET_MEAN if pretrained else GRAY_MEAN,
-        std=IMAGENET_STD if pretrained else GRAY_STD,
-    )
-
-
-def make_module(config: TrainConfig, contract: Contract) -> Deployable:
-    """Return the network in its contract, channels last, which is what CPUs and tensor cores like."""
-    net = build(config.model.model, len(contract.labels), contract.size, config.model.weights)
-    return Deployable(net.to(memory_format=torch.channels_last), contract)
 
 
 def make_state(config: TrainConfig, module: Deployable, steps: int) -> State:

@@ -9,18 +9,28 @@ import torch
 from edgeseg_runtime.errors import ConfigError
 
 
-def choose_accelerator(device: str) -> Literal["cpu", "cuda"]:
-    """Resolve `auto` to CUDA where there is a card. Raises ConfigError when a card is asked for and there is none."""
+def choose_accelerator(device: str, devices: int = 1) -> Literal["cpu", "cuda"]:
+    """Resolve `auto` to CUDA where there is a card. Raises ConfigError when more cards are asked for than there are."""
     present = torch.cuda.is_available()
     if device == "cuda" and not present:
         raise ConfigError("--device cuda: PyTorch sees no CUDA card here; use --device cpu or auto")
-    return "cuda" if present and device != "cpu" else "cpu"
+    if not present or device == "cpu":
+        return "cpu"
+    if devices > torch.cuda.device_count():
+        raise ConfigError(f"--devices {devices}: PyTorch sees {torch.cuda.device_count()} CUDA card(s) here")
+    return "cuda"
 
 
-def choose_precision(precision: str, accelerator: str) -> Literal["32-true", "bf16-mixed"]:
-    """Resolve `auto` to bf16 where the processor computes in it natively."""
+def choose_precision(precision: str, accelerator: str, qat: bool = False) -> Literal["32-true", "bf16-mixed"]:
+    """Resolve `auto` to bf16 where the processor computes in it natively.
+
+    Quantisation-aware training takes float32: bf16's own steps are as coarse as those it is to learn. Raises
+    ConfigError when it is to have bf16.
+    """
     if precision == "auto":
-        precision = "bf16" if _has_bf16(accelerator) else "float32"
+        precision = "bf16" if _has_bf16(accelerator) and not qat else "float32"
+    if precision == "bf16" and qat:
+        raise ConfigError("--qat with --precision bf16: bf16 rounds as coarsely as int8 does; leave --precision away")
     return "bf16-mixed" if precision == "bf16" else "32-true"
 
 

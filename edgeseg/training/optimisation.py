@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from edgeseg.config import OptimConfig
+from edgeseg.config import OptimConfig, given
 
 WARMUP_START = 0.01
 POLY_POWER = 0.9
@@ -25,8 +25,8 @@ def make_optimizer(net: nn.Module, config: OptimConfig) -> torch.optim.Optimizer
         {"params": plain, "weight_decay": 0.0},
     ]
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9)
-    return torch.optim.AdamW(groups, lr=config.lr)
+        return torch.optim.SGD(groups, lr=given(config.lr), momentum=0.9)
+    return torch.optim.AdamW(groups, lr=given(config.lr))
 
 
 def learning_rate_factor(step: int, total: int, config: OptimConfig) -> float:

@@ -72,9 +72,10 @@ def check_folder(config: TrainConfig, resume: bool) -> None:
     if not path.is_file():
         raise ConfigError(f"--resume: {config.out} holds no run")
     before, now = load_config(path), flatten(config)
-    different = [name for name in now if name not in ("out", "workers") and before.get(name) != now[name]]
+    compared = [name for name in {**before, **now} if name not in ("out", "workers")]
+    different = [name for name in compared if before.get(name) != now.get(name)]
     if different:
-        changes = ", ".join(f"{name} was {before.get(name)!r} and is {now[name]!r}" for name in different)
+        changes = ", ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in different)
         raise ConfigError(f"--resume: {changes}; `--config {path}` repeats the run's own settings")
 
 

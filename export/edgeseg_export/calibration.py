@@ -43,6 +43,8 @@ class Audit:
     """Kolmogorov-Smirnov distance, 0 (alike) to 1 (disjoint)."""
     missing_classes: tuple[str, ...]
     """Classes that occur in the training set, not rarely, and in no calibration picture."""
+    only_class: str | None = None
+    """The one class that all calibration pictures show, where there are masks to tell and the model knows several."""
 
     def problems(self) -> list[str]:
         """Say what is wrong, a line each; nothing if the set will do."""
@@ -54,6 +56,8 @@ class Audit:
                 f"the calibration pictures' brightness differs from the training pictures' "
                 f"(distance {self.brightness_distance:.2f}, allowed {BRIGHTNESS_DISTANCE})"
             )
+        if self.only_class is not None:
+            found.append(f"the calibration pictures show nothing but {self.only_class}")
         if self.missing_classes:
             found.append(f"no calibration picture shows {', '.join(self.missing_classes)}")
         return found
@@ -88,6 +92,9 @@ def facts(images: Sequence[Image], masks: Sequence[Mask] | None, classes: int) -
 def audit(calibration: PictureFacts, training: PictureFacts, names: Sequence[str]) -> Audit:
     """Compare a calibration set with the training set; classes only where both have masks."""
     missing: tuple[str, ...] = ()
+    only = None
+    if calibration.presence is not None and len(names) > 1 and np.count_nonzero(calibration.presence) == 1:
+        only = names[int(np.argmax(calibration.presence))]
     if calibration.presence is not None and training.presence is not None:
         expected = training.presence >= RARE
         missing = tuple(
@@ -96,7 +103,7 @@ def audit(calibration: PictureFacts, training: PictureFacts, names: Sequence[str
             if wanted and shown == 0
         )
     distance = kolmogorov_smirnov(calibration.brightness, training.brightness)
-    return Audit(len(calibration.brightness), distance, missing)
+    return Audit(len(calibration.brightness), distance, missing, only)
 
 
 def kolmogorov_smirnov(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:

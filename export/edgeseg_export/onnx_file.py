@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import onnx
 import onnxsim
 import torch
+from onnx import ModelProto
 
 from edgeseg_export.deployable import Deployable
 from edgeseg_export.graph import fold_input_scale, set_metadata
@@ -19,6 +21,8 @@ from edgeseg_runtime.files import atomic_path
 
 OPSET = 20
 INPUT, OUTPUTS = "frames", {"scores": "scores", "mask": "mask"}
+Translations: TypeAlias = Mapping[Callable[..., Any], Callable[..., Any]]
+"""What to write for a torch operator: an onnxscript function of the same arguments."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,13 @@ def export_onnx(module: Deployable, path: Path, dynamic: DynamicAxes | None = No
     The contract travels inside. Simplified by onnxsim and checked by onnx's checker. Raises EdgesegError when the
     simplified graph differs.
     """
-    dynamic = dynamic or DynamicAxes()
+    model = to_onnx(module, dynamic or DynamicAxes())
+    fold_input_scale(model)
+    save_onnx(simplify(model), path, contract_metadata(module, "float32"))
+
+
+def to_onnx(module: Deployable, dynamic: DynamicAxes, translations: Translations | None = None) -> ModelProto:
+    """Return `module` as torch's exporter writes it; `translations` say how to write operators it does not know."""
     contract = module.contract
     # Two pictures where the batch stays open: the exporter takes a batch of one for a constant.
     frames = torch.zeros((2 if dynamic.batch else 1, contract.height, contract.width, 3), dtype=torch.uint8)
@@ -53,15 +63,21 @@ def export_onnx(module: Deployable, path: Path, dynamic: DynamicAxes | None = No
             input_names=[INPUT],
             output_names=[OUTPUTS[contract.output]],
             dynamic_shapes=shapes if dynamic.batch or dynamic.size else None,
+            custom_translation_table=dict(translations or {}),
             verbose=False,
         )
     assert program is not None  # torch's annotation allows for the older exporter, which returns nothing
-    model = program.model_proto
-    fold_input_scale(model)
-    model, same = onnxsim.simplify(model)
+    model: ModelProto = program.model_proto
+    return model
+
+
+def simplify(model: ModelProto) -> ModelProto:
+    """Return the model with what follows from its constants computed. Raises EdgesegError when it then differs."""
+    simplified: ModelProto
+    simplified, same = onnxsim.simplify(model)
     if not same:
         raise EdgesegError("onnxsim changed what the graph computes; the export was stopped")
-    save_onnx(model, path, contract_metadata(module, "float32"))
+    return simplified
 
 
 def contract_metadata(module: Deployable, precision: Precision) -> dict[str, str]:
@@ -69,7 +85,7 @@ def contract_metadata(module: Deployable, precision: Precision) -> dict[str, str
     return {CONTRACT_KEY: module.contract.to_json(), PRECISION_KEY: precision}
 
 
-def save_onnx(model: Any, path: Path, metadata: dict[str, str]) -> None:
+def save_onnx(model: ModelProto, path: Path, metadata: dict[str, str]) -> None:
     """Check a model and write it atomically with its metadata."""
     set_metadata(model, metadata)
     onnx.checker.check_model(model, full_check=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgeseg_export.artifacts import Artifact, Calibration, build_artifacts, package_versions
+from edgeseg_export.artifacts import Artifact, Calibration, Wanted, build_artifacts, package_versions
 from edgeseg_export.deployable import Deployable, TorchSegmenter
 from edgeseg_export.onnx_file import DynamicAxes
 from edgeseg_export.parity.compare import Reference, compare
@@ -23,7 +23,13 @@ from edgeseg_runtime.files import atomic_path, write_json
 from edgeseg_runtime.progress import Progress, silent
 from edgeseg_runtime.segmenter import Segmenter
 
+if TYPE_CHECKING:
+    from edgeseg_export.mixed import MixedSearch
+
 REJECTED, MANIFEST, PARITY, REPORT = "rejected", "manifest.json", "parity.json", "report.html"
+SENSITIVITY = "sensitivity"
+RANKED_ON = 16
+"""Pictures that layers are ranked on."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class ExportPlan:
     dynamic: DynamicAxes = field(default_factory=DynamicAxes)
     overrides: Overrides = field(default_factory=Overrides)
     """Bounds that replace the precision's own."""
+    max_drop: float | None = None
+    """What int8 may lose: points of mIoU, or % of pixels without truth. Layers go back to float until it holds."""
 
 
 def export_model(
@@ -60,8 +68,11 @@ def export_model(
     with atomic_path(out) as staging:
         staging.mkdir()
         entries, kept = [], []
-        for artifact in build_artifacts(module, staging, plan.calibration, plan.dynamic, bf16):
+        wanted = Wanted(plan.calibration, plan.dynamic, bf16, _search(plan, reference, out, progress))
+        for artifact in build_artifacts(module, staging, wanted, progress):
             entry = examine(artifact, reference, plan.overrides, progress)
+            for remark in artifact.remarks:
+                report(f"{artifact.name}: {remark}")
             report(f"{artifact.name}: {entry.verdict.level}, agreement {entry.comparison.mean_agreement:.4%}")
             entries.append(entry)
             kept.append(artifact if entry.verdict.passed else reject(artifact, staging))
@@ -79,6 +90,23 @@ def export_model(
     return entries
 
 
+def _search(plan: ExportPlan, reference: Reference, out: Path, progress: Progress) -> MixedSearch | None:
+    """Return the search for mixed files, its rankings kept in `sensitivity` beside `out`; None if no bound is set."""
+    if plan.max_drop is None or plan.calibration is None:
+        return None
+    from edgeseg_export.mixed import MixedSearch
+    from edgeseg_export.ptq import hold_back
+    from edgeseg_export.sensitivity import cached_sensitivity
+
+    # ranked on other pictures than the bound is measured on
+    frames = hold_back(plan.calibration.pictures)[1][:RANKED_ON]
+
+    def rank(float_file: Path, int8_file: Path) -> tuple[str, ...]:
+        return cached_sensitivity(out.parent / SENSITIVITY, float_file, int8_file, frames, progress)[0].ranking
+
+    return MixedSearch(reference, plan.max_drop, rank, progress)
+
+
 def examine(artifact: Artifact, reference: Reference, overrides: Overrides, progress: Progress = silent) -> Entry:
     """Compare one artifact, read back from its file, with the original and judge it."""
     segmenter = Segmenter.load(artifact.file)
@@ -92,7 +120,7 @@ def reject(artifact: Artifact, root: Path) -> Artifact:
     target = root / REJECTED / artifact.name
     target.parent.mkdir(exist_ok=True)
     shutil.move(artifact.folder, target)
-    return Artifact(artifact.name, target / artifact.file.name, artifact.precision)
+    return replace(artifact, file=target / artifact.file.name)
 
 
 def parity_document(entries: list[Entry]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,7 +27,7 @@ LEVELS = st.floats(0, 255, allow_nan=False)
 NAMES = ("sky", "road", "sign")
 
 
-def even(count: int, low: float = 40, high: float = 200) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def even(count: int, low: float = 40, high: float = 200) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.linspace(low, high, count)
 
 
@@ -109,3 +110,16 @@ class TestAudit:
         training = PictureFacts(even(300), np.array([1.0, 1.0, 1.0]))
         report = audit(PictureFacts(even(3, 0, 5), np.array([1.0, 0.0, 0.0])), training, NAMES)
         assert len(report.problems()) == 3
+
+
+def test_pictures_of_one_class_are_refused_even_where_training_shows_no_more() -> None:
+    images = [np.full((8, 8, 3), 10 * index, np.uint8) for index in range(MINIMUM)]
+    masks = [np.full((8, 8), 1, np.uint8) for _ in images]
+    measured = facts(images, masks, 3)
+    with pytest.raises(CalibrationError, match="the calibration pictures show nothing but road"):
+        audit(measured, measured, ("sky", "road", "car")).check()
+    # without masks nobody can tell, and a model of one class has nothing else to show
+    bare = facts(images, None, 3)
+    audit(bare, measured, ("sky", "road", "car")).check()
+    single = facts(images, [np.zeros((8, 8), np.uint8)] * MINIMUM, 1)
+    audit(single, single, ("thing",)).check()

@@ -126,7 +126,7 @@ def test_an_unknown_verb_is_named_with_the_known_ones(capsys: pytest.CaptureFixt
     assert run(["exprot"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("edgeseg: unknown verb 'exprot' (--help); choose one of train, eval, export")
+    assert err.startswith("edgeseg: unknown verb 'exprot' (--help); choose one of train, prune, eval, export")
     assert err.count("\n") == 1
 
 

@@ -75,6 +75,25 @@ def test_the_answer_is_json_and_the_default_folder_is_in_the_run(
     assert (contract.size, contract.output) == ((64, 96), "mask")
 
 
+def test_layers_go_back_to_float_until_the_drop_is_allowed(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny_run, tmp_path / "run")
+    given = ["--int8", "--calibration-count", "64", "--max-drop", "0.02", "--data", "procedural:48x64,n=16", *OPEN]
+    assert run(["export", str(tmp_path / "run"), *given]) == 0
+    said = capsys.readouterr().err
+    manifest = json.loads((tmp_path / "run" / "export" / "manifest.json").read_text(encoding="utf-8"))
+    parity = json.loads((tmp_path / "run" / "export" / "parity.json").read_text(encoding="utf-8"))
+    for artifact in (item for item in manifest["artifacts"] if item["precision"] == "int8"):
+        mixed = artifact["mixed"]
+        assert mixed["drop"] <= 0.02
+        # the gate measured the same file, read back from its place
+        assert parity[artifact["name"]]["against_truth"]["mean_iou"]["drop_points"] == pytest.approx(mixed["drop"])
+        assert (len(mixed["float_layers"]) == 0) == (mixed["int8_drop"] <= 0.02)
+        assert f"{artifact['name']}: " in said
+    assert "(allowed 0.02)" in said
+
+
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
@@ -82,6 +101,8 @@ def test_the_answer_is_json_and_the_default_folder_is_in_the_run(
         (["{tmp}"], "holds no best.safetensors"),
         (["{run}", "--int8", "--calibration-count", "63"], "63 calibration pictures are too few; give at least 64"),
         (["{run}", "--int8", "--calibration", "{tmp}/gone"], "{tmp}/gone"),
+        (["{run}", "--max-drop", "0.3"], "--max-drop is about int8 files; give --int8 too"),
+        (["{run}", "--int8", "--max-drop", "-1"], "--max-drop must lie between 0 and 100, got -1"),
         (["{run}", "--max-miou-drop", "-1"], "--max-miou-drop must lie between 0 and 100"),
         (["{run}", "--split", "nope"], "has no split 'nope'"),
         (["{run}", "--output", "logits"], "logits"),

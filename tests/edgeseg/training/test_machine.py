@@ -19,7 +19,16 @@ from edgeseg_runtime.errors import ConfigError
 )
 def test_the_processor(monkeypatch: pytest.MonkeyPatch, device: str, card: bool, chosen: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(card))
     assert choose_accelerator(device) == chosen
+
+
+def test_more_cards_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert choose_accelerator("cpu", devices=2) == "cpu"
+    with pytest.raises(ConfigError, match=r"--devices 2: PyTorch sees 1 CUDA card\(s\) here"):
+        choose_accelerator("auto", devices=2)
 
 
 def test_a_card_that_is_not_there_is_never_replaced_silently(monkeypatch: pytest.MonkeyPatch) -> None:

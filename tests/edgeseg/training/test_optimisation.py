@@ -36,7 +36,7 @@ def test_warm_up_rises_to_one_and_then_falls(schedule: str) -> None:
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_only_weights_decay(name: str) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    optimizer = make_optimizer(net, OptimConfig(optimizer=name, weight_decay=0.1))  # type: ignore[arg-type]
+    optimizer = make_optimizer(net, OptimConfig(optimizer=name, lr=0.1, weight_decay=0.1))  # type: ignore[arg-type]
     decay = {id(value): group["weight_decay"] for group in optimizer.param_groups for value in group["params"]}
     assert {label: decay[id(value)] for label, value in net.named_parameters()} == {
         "0.weight": 0.1,

@@ -164,7 +164,7 @@ def test_two_swapped_labels_cost_exactly_the_pixels_they_have(mask: Mask) -> Non
 
 
 def test_a_class_with_few_pixels_or_pictures_is_not_judged() -> None:
-    truths = [np.zeros((20, 20), np.uint8) for _ in range(4)]
+    truths: list[Mask] = [np.zeros((20, 20), np.uint8) for _ in range(4)]
     truths[0][:10] = 1  # many pixels, but on one picture only
     for truth in truths:
         truth[19, :2] = 2  # on every picture, but few pixels
@@ -174,10 +174,10 @@ def test_a_class_with_few_pixels_or_pictures_is_not_judged() -> None:
 
 
 def test_unjudged_classes_do_not_reach_the_verdict_through_the_mean() -> None:
-    truths = [np.zeros((20, 20), np.uint8) for _ in range(4)]
+    truths: list[Mask] = [np.zeros((20, 20), np.uint8) for _ in range(4)]
     for truth in truths:
         truth[19, :2] = 2
-    forgets = [np.zeros_like(truth) for truth in truths]
+    forgets: list[Mask] = [np.zeros_like(truth) for truth in truths]
     found = measure(truths, forgets, list(truths), Settings(min_class_pixels=50, min_class_pictures=2, resamples=100))
     assert found.accuracy is not None
     assert found.accuracy.class_drops[2] == 100

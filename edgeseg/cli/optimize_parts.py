@@ -1,0 +1,131 @@
+"""From the flags of `edgeseg optimize` to the parts of its search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.cli.console import note, progress
+from edgeseg.cli.pictures import calibration_set, labelled_pictures, run_data
+from edgeseg.cli.prune import FinetuneConfig, PruneConfig, TargetConfig, finetune_settings
+from edgeseg.config import TrainConfig
+from edgeseg.data.base import SegmentationData
+from edgeseg.optimize.budget import Budget, parse_latency
+from edgeseg.optimize.journal import Journal
+from edgeseg.optimize.run import TRIALS, Parts
+from edgeseg.optimize.scoring import Subset
+from edgeseg.optimize.space import Space, Trial, Variant, Weights
+from edgeseg.optimize.target import Profile, read_profile
+from edgeseg.optimize.training import Trainer
+from edgeseg.optimize.workshop import RealWorkshop
+from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, read_checkpoint
+from edgeseg_runtime.engines import ENGINES
+from edgeseg_runtime.errors import CheckpointError, ConfigError
+from edgeseg_runtime.files import sha256
+from edgeseg_runtime.machine import machine_facts, usable_cores
+
+if TYPE_CHECKING:
+    from edgeseg.cli.optimize import EffortConfig, GridConfig, OptimizeConfig
+
+
+def assemble(run: Path, config: OptimizeConfig, resume: bool) -> Parts:
+    """Read everything, check everything, begin or go on with the journal. Writes nothing before all is right."""
+    budget = Budget(parse_latency(config.budget.latency), config.budget.max_drop, config.budget.min_gain)
+    file = checkpoint_file(run)
+    checkpoint = read_checkpoint(file)
+    if checkpoint.quantized:
+        raise CheckpointError(f"{file} was trained for int8 already; start from the float run it came from")
+    profile = None if config.budget.target is None else read_profile(config.budget.target)
+    variants, threads = _grid(config.grid, profile)
+    effort = config.effort
+    everything = run_data(checkpoint, effort.data, effort.split, "val_split", progress)
+    count = len(everything) if effort.pictures is None else effort.pictures
+    data = Subset.of(everything, min(count, len(everything)))
+    pictures = labelled_pictures(data, checkpoint.contract.names)
+    calibration = None
+    if any(variant.precision == "int8" for variant in variants):
+        calibration = calibration_set(
+            checkpoint, effort.calibration, effort.calibration_count, effort.seed, progress=progress
+        )
+    out = config.out or file.parent.with_name(file.parent.name + "-opt")
+    trainer = Trainer(
+        file,
+        out / "runs",
+        partial(_settings, checkpoint, file, effort),
+        partial(_training_data, checkpoint, effort),
+        progress=progress,
+        report=note,
+    )
+    workshop = RealWorkshop(
+        out / "work",
+        checkpoint,
+        trainer,
+        data,
+        Subset.of(data, min(effort.quick_pictures, len(data))),
+        pictures,
+        calibration,
+        effort.seconds,
+        progress,
+    )
+    facts = _facts(file, checkpoint, effort, data)
+    settings = facts | {"processor": machine_facts()["cpu"]["model"], "seconds": effort.seconds}
+    start = Journal.resume if resume else Journal.begin
+    journal = start(out / TRIALS, settings)
+    return Parts(out, variants, threads, budget, workshop, journal, profile, config.budget.budget_minutes, facts)
+
+
+def _grid(config: GridConfig, profile: Profile | None) -> tuple[tuple[Variant, ...], tuple[int, ...]]:
+    """Return the files and the numbers of threads that are tried; with a profile only what it holds."""
+    cores = usable_cores()
+    threads = tuple(sorted(set(config.threads or (1, cores))))
+    if too_many := [count for count in threads if count > cores]:
+        raise ConfigError(f"--threads {too_many[0]}: there are {cores} cores here")
+    space = Space(config.resolutions, config.prune, config.precisions, config.engines, threads)
+    variants = space.variants({name: ENGINES[name].capabilities().precisions for name in config.engines})
+    if profile is None:
+        return variants, threads
+    shared = tuple(count for count in threads if any(profile.holds(Trial(each, count)) for each in variants))
+    kept = tuple(each for each in variants if shared and all(profile.holds(Trial(each, count)) for count in shared))
+    if not kept:
+        held = ", ".join(f"{kind[0]} in {kind[1]} on {kind[2]}" for kind in sorted(profile.latency_ms))
+        raise ConfigError(f"--target holds none of what is tried on 1 to {cores} threads; it holds {held}")
+    left_out = sorted({" in ".join(each.kind) for each in variants if each not in kept})
+    note(f"latencies are ESTIMATES for {profile.machine}: ratios of the profile to this machine, by kind of file")
+    if left_out:
+        note(f"left out, since the profile does not hold them: {', '.join(left_out)}")
+    return kept, shared
+
+
+def _settings(checkpoint: Checkpoint, file: Path, effort: EffortConfig, weights: Weights, folder: Path) -> TrainConfig:
+    """Return how a net of these weights is trained: as the run was, imitating the run's own net."""
+    finetune = FinetuneConfig(epochs=effort.epochs, data=effort.data)
+    pruned = finetune_settings(
+        PruneConfig(folder, TargetConfig(ratio=weights.prune or 0.5), finetune=finetune), checkpoint, file
+    )
+    if not weights.qat:
+        return pruned
+    return replace(pruned, optim=replace(pruned.optim, epochs=effort.epochs, lr=None))
+
+
+def _training_data(checkpoint: Checkpoint, effort: EffortConfig) -> tuple[SegmentationData, SegmentationData]:
+    training = run_data(checkpoint, effort.data, None, "split", progress)
+    return training, run_data(checkpoint, effort.data, effort.split, "val_split", progress)
+
+
+def _facts(file: Path, checkpoint: Checkpoint, effort: EffortConfig, data: Subset) -> dict[str, str]:
+    """Return what the measurements depend on, besides the settings of each trial."""
+    return {
+        "checkpoint": str(file),
+        "checkpoint sha256": sha256(file),
+        "model": checkpoint.model,
+        "data": str(effort.data or checkpoint.config.get("data")),
+        "split": str(effort.split or checkpoint.config.get("val_split", "val")),
+        "pictures": f"{len(data)} of {len(data.data)}",
+        "quick pictures": str(min(effort.quick_pictures, len(data))),
+        "calibration": str(effort.calibration or "training pictures"),
+        "calibration count": str(effort.calibration_count),
+        "seed": str(effort.seed),
+        "epochs": str(effort.epochs or "as the run, 12 for QAT"),
+    }

@@ -1,0 +1,247 @@
+"""`edgeseg prune`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from edgeseg.cli.console import answer_json, note, progress
+from edgeseg_runtime.errors import CheckpointError, ConfigError
+from edgeseg_runtime.extras import require
+
+if TYPE_CHECKING:
+    from edgeseg.config import TrainConfig
+    from edgeseg.training.checkpoint import Checkpoint
+    from edgeseg.training.prune import PruneOutcome
+
+LATENCY_TRIES = 6
+"""Bisections towards a measured bound: each takes an export and a measurement, and noise makes finer steps idle."""
+
+
+@Parameter(name="*", group="Target")
+@dataclass(frozen=True)
+class TargetConfig:
+    """How much is taken out; one of them."""
+
+    ratio: float | None = None
+    """Share of the channels to remove."""
+    macs: float | None = None
+    """Share of the multiply-accumulates that may be left."""
+    latency: str | None = None
+    """Longest time from frame to mask, such as 5ms, measured here on a float32 export of each candidate."""
+    engine: Literal["openvino", "onnxruntime"] = "openvino"
+    """Engine that --latency is measured in."""
+    threads: Annotated[int, Parameter(show_default=False)] = 0
+    """Processor threads that --latency is measured with; every core if not given."""
+
+    def __post_init__(self) -> None:
+        for flag, value in (("ratio", self.ratio), ("macs", self.macs)):
+            if value is not None and not 0 < value < 1:
+                raise ConfigError(f"--{flag} must lie between 0 and 1, got {value}")
+        if self.threads < 0:
+            raise ConfigError(f"--threads must be positive, got {self.threads}")
+
+
+@Parameter(name="*", group="Channels")
+@dataclass(frozen=True)
+class ChannelsConfig:
+    """Which channels go."""
+
+    criterion: Literal["taylor", "l1", "bn", "fpgm"] = "taylor"
+    """What makes a channel matter: the change of the loss without it, estimated from gradients on training pictures,
+    for what it costs (`taylor`, by far the gentlest); the L1 norm of its filters; the scale of its batch normalisation
+    (`bn`); its filters' distance to the layer's others (`fpgm`)."""
+    scope: Literal["global", "layer"] = "global"
+    """`global` ranks the channels of all layers together; `layer` takes the same share of each."""
+    round_to: int = 8
+    """Widths become multiples of this, which engines like, and none goes below it."""
+    steps: int = 1
+    """Prune in so many parts, fine-tuning after each."""
+
+    def __post_init__(self) -> None:
+        for flag, value in (("round-to", self.round_to), ("steps", self.steps)):
+            if value < 1:
+                raise ConfigError(f"--{flag} must be at least 1, got {value}")
+
+
+@Parameter(name="*", group="Fine-tuning")
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How the pruned network learns again; what is not said here is as it was in its own run."""
+
+    epochs: int | None = None
+    """Passes over the training pictures, of all steps together; as many as the run's own if not given."""
+    lr: float | None = None
+    """Highest learning rate; half of the run's own if not given."""
+    teacher: Path | None = None
+    """Run or checkpoint whose answers are imitated; the unpruned network itself if not given."""
+    no_teacher: bool = False
+    """Learn from the labels alone."""
+    no_finetune: bool = False
+    """Only prune: write start.safetensors and stop."""
+    data: str | None = None
+    """Data set; the one the run was trained on if not given."""
+    device: Literal["auto", "cpu", "cuda"] | None = None
+    """Processor; the run's own setting if not given."""
+    workers: int | None = None
+    """Processes that load pictures; as many as the run's own if not given."""
+
+    def __post_init__(self) -> None:
+        if self.teacher is not None and self.no_teacher:
+            raise ConfigError("--teacher and --no-teacher contradict each other")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class PruneConfig:
+    """What is taken out and what becomes of the rest."""
+
+    out: Path
+    """Folder of the new run."""
+    target: TargetConfig = field(default_factory=TargetConfig)
+    channels: ChannelsConfig = field(default_factory=ChannelsConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+
+    def __post_init__(self) -> None:
+        target = self.target
+        if sum(value is not None for value in (target.ratio, target.macs, target.latency)) != 1:
+            raise ConfigError("say how much to prune with one of --ratio, --macs and --latency")
+
+
+def prune(run: Path, /, *, config: PruneConfig, json: bool = False) -> None:
+    """Take whole channels out of a trained network, then fine-tune it with its unpruned self as the teacher.
+
+    RUN is a run folder or a .safetensors checkpoint. What is left is a smaller network,
+    exported, measured and trained on like any other. Leaves in --out: start.safetensors,
+    pruned and not yet fine-tuned, and the run that started from it. If that is killed, it
+    goes on with `edgeseg train --config OUT/config.yaml --resume`.
+
+    For example:
+
+      edgeseg prune runs/camvid --ratio 0.4 --out runs/camvid-p40
+      edgeseg prune runs/camvid --macs 0.5 --steps 3 --out runs/camvid-half
+      edgeseg prune runs/camvid --latency 5ms --threads 2 --out runs/camvid-5ms
+
+    Parameters
+    ----------
+    json
+        Print the result as JSON.
+    """
+    for package in ("torch", "torchvision", "lightning", "tensorboard", "safetensors", "matplotlib", "torch_pruning"):
+        require(package, "train")
+    from edgeseg.data.open import open_data
+    from edgeseg.training.checkpoint import checkpoint_file, read_checkpoint
+    from edgeseg.training.prune import prune_run
+
+    file = checkpoint_file(run)
+    checkpoint = read_checkpoint(file)
+    settings = finetune_settings(config, checkpoint, file)
+    own = settings.data
+    train_data, val_data = (
+        open_data(own.data, split, format=own.format, skip_bad=own.skip_bad, progress=progress)
+        for split in (own.split, own.val_split)
+    )
+    pruners = _pruners(config, file, settings, train_data)
+    outcome = prune_run(
+        settings,
+        file,
+        pruners,
+        train_data,
+        val_data,
+        finetune=not config.finetune.no_finetune,
+        progress=progress,
+        report=note,
+    )
+    if json:
+        answer_json({"out": str(config.out), **as_dict(outcome)})
+    else:
+        _tell(outcome)
+
+
+def finetune_settings(config: PruneConfig, checkpoint: Checkpoint, file: Path) -> TrainConfig:
+    """Return the settings of the fine-tuning: those of the checkpoint's own run, and what was said otherwise.
+
+    Raises CheckpointError for a checkpoint that cannot be pruned, ConfigError for settings that cannot be.
+    """
+    from edgeseg.config import TrainConfig, given, unflatten
+    from edgeseg.training.checkpoint import checkpoint_file
+
+    if checkpoint.quantized:
+        raise CheckpointError(f"{file} holds quantisers; prune the network first, then train it with --qat")
+    if "data" not in checkpoint.config:
+        raise CheckpointError(f"{file} does not say how it was trained, and so not how to go on")
+    own, wanted = unflatten(TrainConfig, checkpoint.config), config.finetune
+    data = own.data if wanted.data is None else replace(own.data, data=wanted.data, format="auto")
+    teacher = None if wanted.no_teacher else checkpoint_file(wanted.teacher or file)
+    return replace(
+        own,
+        out=config.out,
+        data=replace(
+            data,
+            size=checkpoint.contract.size,
+            workers=own.data.workers if wanted.workers is None else wanted.workers,
+        ),
+        optim=replace(
+            own.optim,
+            epochs=own.optim.epochs if wanted.epochs is None else wanted.epochs,
+            lr=given(own.optim.lr) / 2 if wanted.lr is None else wanted.lr,
+        ),
+        distillation=replace(own.distillation, teacher=teacher),
+        machine=replace(own.machine, device=wanted.device or own.machine.device, devices=1),
+    )
+
+
+def as_dict(outcome: PruneOutcome) -> dict[str, Any]:
+    """Return the outcome as plain JSON values."""
+    report = outcome.report
+    before, after = (
+        {"parameters": parameters, "macs": macs}
+        for parameters, macs in zip(report.parameters, report.macs, strict=True)
+    )
+    return {
+        "ratio": round(report.ratio, 4),
+        "before": before | {"mean_iou": outcome.before},
+        "after": after | {"mean_iou_pruned": outcome.pruned, "mean_iou": outcome.tuned},
+        "macs_share": round(report.macs_share, 4),
+        "widths": {name: list(widths) for name, widths in report.widths.items()},
+    }
+
+
+def _pruners(config: PruneConfig, file: Path, settings: TrainConfig, train_data: Any) -> Any:
+    from edgeseg.cli.latency import float_latency_ms
+    from edgeseg.compress.pruning import Cost, PruneOptions, macs_share
+    from edgeseg.optimize.budget import parse_latency
+    from edgeseg.training.checkpoint import load_checkpoint
+    from edgeseg.training.prune import cost_steps, gradient_losses, ratio_steps
+    from edgeseg_runtime.machine import usable_cores
+
+    net, checkpoint = load_checkpoint(file)
+    contract, target, channels = checkpoint.contract, config.target, config.channels
+    losses = None
+    if channels.criterion == "taylor":
+        losses = gradient_losses(contract, train_data, settings.machine.seed)
+    options = PruneOptions(channels.criterion, channels.scope, channels.round_to, losses)
+    if target.ratio is not None:
+        return ratio_steps(contract.size, target.ratio, channels.steps, options)
+    if target.macs is not None:
+        cost = macs_share(net, contract.size)
+        return cost_steps(net, contract.size, cost, target.macs, channels.steps, options, progress=progress)
+    for package in ("onnx", "onnxscript", "onnxsim", target.engine):
+        require(package, "export")
+    bound, threads = parse_latency(target.latency or ""), target.threads or usable_cores()
+    time = Cost(
+        lambda candidate: float_latency_ms(candidate, contract, engine=target.engine, threads=threads),
+        f"ms in {target.engine}, {threads} thread{'s' if threads > 1 else ''}",
+    )
+    return cost_steps(net, contract.size, time, bound, channels.steps, options, tries=LATENCY_TRIES, progress=progress)
+
+
+def _tell(outcome: PruneOutcome) -> None:
+    report = outcome.report
+    (before, after), (all_macs, macs) = report.parameters, report.macs
+    note(f"parameters {before:,} → {after:,}, multiply-accumulates {all_macs / 1e6:,.0f} → {macs / 1e6:,.0f} million")
+    tuned = "" if outcome.tuned is None else f", {outcome.tuned:.4f} after fine-tuning"
+    note(f"val mIoU {outcome.before:.4f} → {outcome.pruned:.4f} right after pruning{tuned}")

@@ -1,0 +1,215 @@
+"""`edgeseg sensitivity`."""
+
+from __future__ import annotations
+
+import json as json_module
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import Parameter
+
+from edgeseg.cli.console import answer_json, note, progress, table
+from edgeseg_runtime.errors import ConfigError
+from edgeseg_runtime.extras import require
+from edgeseg_runtime.files import sha256, write_json
+
+if TYPE_CHECKING:
+    from edgeseg.training.checkpoint import Checkpoint
+    from edgeseg_bench.int8_gain import KindGain
+    from edgeseg_export.deployable import Deployable
+    from edgeseg_export.sensitivity import Sensitivity
+    from edgeseg_runtime.preprocess import Image
+
+REPORT, PLOT = "sensitivity.json", "sensitivity.png"
+FILES = ("onnx-float32/model.onnx", "onnx-int8/model.onnx", "openvino-float32/model.xml", "openvino-int8/model.xml")
+PROFILED = 16
+"""Frames behind the operators' times."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SensitivityConfig:
+    """What is measured on what."""
+
+    count: int = 32
+    """Pictures that masks are compared on, drawn by --seed."""
+    out: Path | None = None
+    """Folder for the plot and the JSON files; `sensitivity` inside the run if not given."""
+    top: int = 20
+    """Layers in the table; the JSON file holds all."""
+    data: str | None = None
+    """Pictures to compare on; those the run was scored on if not given."""
+    split: str | None = None
+    """Split of them; the run's own validation split if not given."""
+    calibration: str | None = None
+    """Pictures to calibrate int8 on where the run was not exported with --int8; its training pictures if not given."""
+    calibration_count: int = 128
+    """How many of them; at least 64."""
+    seed: int = 0
+    """Chooses the pictures."""
+    threads: int = 1
+    """Processor threads while speed is measured."""
+    seconds: float = 1.0
+    """Time spent on each file while speed is measured."""
+
+    def __post_init__(self) -> None:
+        for flag in ("count", "top", "threads"):
+            if getattr(self, flag) < 1:
+                raise ConfigError(f"--{flag} must be 1 or more, got {getattr(self, flag)}")
+        if self.seconds <= 0:
+            raise ConfigError(f"--seconds must be more than 0, got {self.seconds}")
+
+
+def sensitivity(run: Path, /, *, config: SensitivityConfig | None = None, json: bool = False) -> None:
+    """Show what int8 costs and gains, layer by layer.
+
+    RUN is a run folder or a .safetensors checkpoint. Costs: how many pixels change their class when one layer alone
+    is int8. Gains: the time of each kind of operator in float and in int8, from each engine's own profile, and which
+    file to run on this machine. Uses the files of `edgeseg export --int8` where they are there and of this
+    checkpoint, and makes its own where they are not.
+
+    For example:
+
+      edgeseg sensitivity runs/camvid
+      edgeseg sensitivity runs/camvid --count 16 --top 40 --threads 2
+
+    Parameters
+    ----------
+    json
+        Print everything as JSON.
+    """
+    for package in ("torch", "onnx", "onnxscript", "onnxsim", "openvino", "nncf", "safetensors"):
+        require(package, "export")
+    require("matplotlib", "plot")
+    from edgeseg.cli.pictures import run_data
+    from edgeseg.cli.sensitivity_plot import draw
+    from edgeseg.training.checkpoint import checkpoint_file, load_deployable
+    from edgeseg_export.calibration import choose
+    from edgeseg_export.sensitivity import cached_sensitivity
+
+    config = config or SensitivityConfig()
+    file = checkpoint_file(run)
+    module, checkpoint = load_deployable(file)
+    data = run_data(checkpoint, config.data, config.split, "val_split", progress)
+    frames = [data.read(index).image for index in choose(config.count, len(data), config.seed)]
+    out = config.out or file.parent / "sensitivity"
+    with exported(file, module, checkpoint, config) as folder:
+        found, _ = cached_sensitivity(out, folder / FILES[0], folder / FILES[1], frames, progress)
+        gains, times, advice = speed(folder, frames, config)
+    document = {
+        **found.as_dict(),
+        "operators_ms": {engine: [asdict(row) for row in rows] for engine, rows in gains.items()},
+        "p50_ms": {f"{engine} {precision}": value for (engine, precision), value in times.items()},
+        "threads": config.threads,
+        "advice": advice,
+    }
+    write_json(out / REPORT, document)
+    draw(found, out / PLOT, title=f"{checkpoint.model}: pixels that change their class, one layer in int8 at a time")
+    if json:
+        answer_json(document)
+    else:
+        show(found, gains, config.top)
+        for line in advice:
+            note(line)
+    note(f"{out}: {PLOT} shows the layers, {REPORT} holds every number")
+
+
+@contextmanager
+def exported(
+    checkpoint_path: Path, module: Deployable, checkpoint: Checkpoint, config: SensitivityConfig
+) -> Iterator[Path]:
+    """Yield a folder with FILES in it: the run's export if it is of this checkpoint and all int8, else a new one."""
+    from edgeseg.cli.pictures import calibration_set
+    from edgeseg_export.artifacts import Wanted, build_artifacts
+
+    folder = checkpoint_path.parent / "export"
+    if usable(folder, checkpoint_path):
+        note(f"the files are those of {folder}")
+        yield folder
+        return
+    calibration = calibration_set(
+        checkpoint, config.calibration, config.calibration_count, config.seed, progress=progress
+    )
+    note(f"int8 is calibrated on {len(calibration.names)} pictures of {calibration.source}, seed {config.seed}")
+    with tempfile.TemporaryDirectory() as temporary:
+        for artifact in build_artifacts(module, Path(temporary), Wanted(calibration, bf16=has_bf16()), progress):
+            for remark in artifact.remarks:
+                note(f"{artifact.name}: {remark}")
+        yield Path(temporary)
+
+
+def usable(folder: Path, checkpoint: Path) -> bool:
+    """Whether an export holds FILES, all made of this checkpoint at its own size, with every layer in int8."""
+    manifest = folder / "manifest.json"
+    if not manifest.is_file() or not all((folder / name).is_file() for name in FILES):
+        return False
+    written = json_module.loads(manifest.read_text(encoding="utf-8"))
+    mixed = [item for item in written["artifacts"] if item.get("mixed", {}).get("float_layers")]
+    recipes = [item for item in written["artifacts"] if "recipe" in item]
+    return bool(recipes) and not mixed and written["facts"].get("checkpoint sha256") == sha256(checkpoint)
+
+
+def has_bf16() -> bool:
+    """Whether this processor computes in bf16."""
+    from edgeseg_runtime.engines import ENGINES
+
+    return "bf16" in ENGINES["openvino"].capabilities().precisions
+
+
+def speed(
+    folder: Path, frames: list[Image], config: SensitivityConfig
+) -> tuple[dict[str, list[KindGain]], dict[tuple[str, str], float], list[str]]:
+    """Return operators' times by engine, frames' times by engine and precision, and what to make of them."""
+    from statistics import median
+
+    from edgeseg_bench.int8_gain import compare, recommend
+    from edgeseg_bench.kernels import profile
+    from edgeseg_bench.measure import take_turns
+    from edgeseg_bench.subjects import discover, load, plan
+    from edgeseg_runtime.preprocess import to_input
+    from edgeseg_runtime.segmenter import Segmenter
+
+    homes = ("onnxruntime", "openvino")
+    files = [file for file in discover(folder) if file.parent.name.startswith(("onnx-", "openvino-"))]
+    cases = [case for file in files for case in plan([file], [config.threads])[:1]]  # each in the engine it is made for
+    subjects = [load(case) for case in cases]
+    laps = take_turns(subjects, frames, config.seconds, progress)
+    times = {
+        (case.engine, case.precision): round(1e3 * median(lap.whole), 4) for case, lap in zip(cases, laps, strict=True)
+    }
+    contract = Segmenter.load(folder / FILES[0]).contract
+    inputs = [to_input(frame, contract)[None] for frame in frames[:PROFILED]]
+    gains = {}
+    for engine, pair in zip(homes, (FILES[:2], FILES[2:]), strict=True):
+        rows = [
+            profile(folder / name, engine, inputs, config.threads, precision)
+            for name, precision in zip(pair, ("float32", "int8"), strict=True)
+        ]
+        gains[engine] = compare(*rows)
+    return gains, times, recommend(times, gains)
+
+
+def show(found: Sensitivity, gains: dict[str, list[KindGain]], top: int) -> None:
+    """Print the layers that cost most, then the kinds of operators."""
+    layers: list[list[str]] = [
+        [
+            row.name,
+            row.kind,
+            f"{100 * row.disagreement:.3f}",
+            f"{100 * row.worst:.3f}",
+            "–" if row.sqnr_db is None else f"{row.sqnr_db:.1f}",
+        ]
+        for row in found.rows[:top]
+    ]
+    title = f"pixels that change their class with one layer in int8, % of {found.pictures} pictures"
+    table(title, ["layer", "kind", "mean", "worst picture", "SQNR dB"], layers)
+    kinds: list[list[Any]] = [
+        [row.kind, engine, f"{row.float32_ms:.3f}", f"{row.int8_ms:.3f}", "slower" if row.slower else ""]
+        for engine, rows in gains.items()
+        for row in rows
+    ]
+    table("time by kind of operator, ms of a frame", ["operator", "engine", "float32", "int8", "int8 is"], kinds)

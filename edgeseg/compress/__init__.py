@@ -1,0 +1,1 @@
+"""Making networks smaller: quantisation-aware training, structured pruning, distillation."""

@@ -1,0 +1,111 @@
+"""Where channels can be taken out of a network, and taking them out, over Torch-Pruning's dependency graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgeseg.compress.channels import SIZED
+from edgeseg.compress.importance import Member
+from edgeseg.compress.macs import evaluating, example_input, layer_macs
+from edgeseg_runtime.extras import require
+
+
+@dataclass(frozen=True)
+class Place:
+    """Channels that run through the same layers: one can be removed, but only from all these layers at once."""
+
+    name: str
+    """A layer that makes them."""
+    width: int
+    macs: float
+    """Multiply-accumulates of one picture that one of the channels takes in the layers that make it or read it."""
+    members: list[Member]
+    """Every layer that makes them."""
+
+
+def find_places(net: nn.Module, size: tuple[int, int]) -> list[Place]:
+    """Return the places where `net`, given (height, width) inputs, can be made narrower.
+
+    Left alone are the network's outputs, and channels that run through a layer which cannot give up single ones:
+    convolutions in groups other than depthwise, and kinds of layers that a channel plan does not know.
+    """
+    with _traced(net, size) as graph:
+        outputs = [node for node in graph.module2node.values() if not node.outputs]
+        names = {layer: name for name, layer in net.named_modules()}
+        macs, places = layer_macs(net, size), []
+        for group in graph.get_all_groups():
+            root = group[0].dep.layer
+            width = graph.get_out_channels(root)
+            if not any(_fixed(graph, item, outputs) for item in group.items):
+                cost = sum(_macs(graph, item, macs) for item in group.items) / width
+                members = [_member(item) for item in group.items if _makes(graph, item)]
+                places.append(Place(names[root], width, cost, members))
+        return places
+
+
+def remove_channels(net: nn.Module, size: tuple[int, int], removed: Mapping[str, list[int]]) -> None:
+    """Take the channels numbered in `removed`, by the name of their place, out of `net`, in place."""
+    layers = dict(net.named_modules())
+    with _traced(net, size) as graph:
+        for name, channels in removed.items():
+            if channels:
+                layer = layers[name]
+                remove = graph.get_pruner_of_module(layer).prune_out_channels
+                graph.get_pruning_group(layer, remove, channels).prune()
+
+
+@contextmanager
+def with_gradients(net: nn.Module) -> Iterator[None]:
+    """Put `net` in evaluation mode with gradients for every parameter, and back as it was."""
+    learning = {name: parameter.requires_grad for name, parameter in net.named_parameters()}
+    net.requires_grad_(True)
+    try:
+        with evaluating(net), torch.enable_grad():
+            yield
+    finally:
+        for name, parameter in net.named_parameters():  # by name: pruning puts others in their place
+            parameter.requires_grad_(learning[name])
+
+
+@contextmanager
+def _traced(net: nn.Module, size: tuple[int, int]) -> Iterator[Any]:
+    """Yield the dependency graph of `net`; Torch-Pruning follows tensors by their gradients."""
+    pruning = require("torch_pruning", "train")
+    with with_gradients(net):
+        yield pruning.DependencyGraph().build_dependency(net, example_inputs=example_input(net, size))
+
+
+def _member(item: Any) -> Member:
+    return Member(item.dep.layer, list(item.idxs), list(item.root_idxs))
+
+
+def _makes(graph: Any, item: Any) -> bool:
+    """Tell whether the layer has the channels as its outputs (a batch normalisation and a depthwise one: both)."""
+    return isinstance(item.dep.layer, SIZED) and graph.is_out_channel_pruning_fn(item.dep.pruning_fn)
+
+
+def _macs(graph: Any, item: Any, macs: Mapping[nn.Module, int]) -> float:
+    """Return the multiply-accumulates of a layer for all channels of a group that it makes or reads."""
+    layer = item.dep.layer
+    if layer not in macs:
+        return 0.0
+    made = graph.is_out_channel_pruning_fn(item.dep.pruning_fn)
+    channels = graph.get_out_channels(layer) if made else graph.get_in_channels(layer)
+    return macs[layer] * len(item.idxs) / int(channels)
+
+
+def _fixed(graph: Any, item: Any, outputs: list[Any]) -> bool:
+    """Tell whether a layer of a group cannot lose single channels."""
+    layer = item.dep.layer
+    if item.dep.target in outputs and graph.is_out_channel_pruning_fn(item.dep.pruning_fn):
+        return True
+    if isinstance(layer, nn.Conv2d):
+        return layer.groups > 1 and not layer.groups == layer.in_channels == layer.out_channels
+    # whatever else holds weights along these channels would not be rebuilt from a plan
+    return not isinstance(layer, SIZED) and any(True for _ in layer.parameters())

@@ -1,0 +1,1 @@
+"""Find the settings that meet a budget: resolution, pruning, precision, engine and threads."""

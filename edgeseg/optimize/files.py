@@ -1,0 +1,84 @@
+"""The model files of a search: made once, found again after a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edgeseg.optimize.quantise import Quantise
+from edgeseg.optimize.space import Variant, Weights
+from edgeseg_export.deployable import Deployable
+from edgeseg_export.onnx_file import contract_metadata, export_onnx
+from edgeseg_runtime.contract import Contract, Precision
+
+MULTIPLE = 8
+"""Input sizes are rounded to this, so that coarse layers do not end in half a row."""
+
+MakeModule = Callable[[Weights, tuple[int, int]], Deployable]
+"""(weights, (height, width)) → the network in evaluation mode."""
+
+
+def input_size(contract: Contract, resolution: float) -> tuple[int, int]:
+    """Return the (height, width) of an input at a share of the contract's; the contract's own for 1."""
+    if resolution == 1:
+        return contract.size
+    height, width = (max(MULTIPLE, MULTIPLE * round(resolution * side / MULTIPLE)) for side in contract.size)
+    return height, width
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A folder of model files, one folder each, all made of the same kind of weights."""
+
+    root: Path
+    contract: Contract
+    """The original's."""
+    module: MakeModule
+    quantise: Quantise
+
+    def path(self, variant: Variant) -> Path:
+        """Return where a variant's file is, or will be."""
+        return self.root / variant.name / ("model.xml" if variant.engine == "openvino" else "model.onnx")
+
+    def get(self, variant: Variant) -> Path:
+        """Return a variant's file, making it (and the float32 ONNX it is made of) if it is not there."""
+        path = self.path(variant)
+        if not path.is_file():
+            self._make(variant, path)
+        return path
+
+    def _make(self, variant: Variant, path: Path) -> None:
+        module = self.module(variant.weights, input_size(self.contract, variant.resolution))
+        if variant.precision == "qat":
+            _write_trained_for_int8(module, path, variant.engine)
+            return
+        if variant.kind == ("float32", "onnxruntime"):
+            export_onnx(module, path)
+            return
+        source = self.get(replace(variant, precision="float32", engine="onnxruntime"))
+        if variant.precision == "int8":
+            self.quantise(variant.engine, source, path, module)
+            return
+        from edgeseg_export.openvino_file import read_folded, save_ir
+
+        save_ir(read_folded(source), path, contract_metadata(module, variant.precision))
+
+
+def _write_trained_for_int8(module: Deployable, path: Path, engine: str) -> None:
+    from edgeseg_export.openvino_file import save_ir
+    from edgeseg_export.quantized_onnx import export_quantized_onnx, read_quantized
+
+    if engine == "onnxruntime":
+        export_quantized_onnx(module, path, "onnxruntime")
+        return
+    with TemporaryDirectory() as folder:
+        source = Path(folder) / "model.onnx"
+        export_quantized_onnx(module, source, "openvino")
+        save_ir(read_quantized(source), path, contract_metadata(module, "int8"))
+
+
+def computed_in(variant: Variant) -> Precision:
+    """Return the arithmetic a file says it runs in."""
+    return "int8" if variant.precision == "qat" else variant.precision

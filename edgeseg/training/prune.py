@@ -1,0 +1,178 @@
+"""A run that starts from another one, pruned: pruned at once or step by step, fine-tuned after each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
+from math import nan
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edgeseg.compress.channels import channel_plan
+from edgeseg.compress.importance import Losses
+from edgeseg.compress.pruning import Cost, PruneOptions, PruneReport, prune, prune_to, step_ratios
+from edgeseg.config import ModelConfig, TrainConfig, flatten, given
+from edgeseg.data.base import IGNORE, SegmentationData
+from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, save_checkpoint
+from edgeseg.training.evaluate import evaluate
+from edgeseg.training.loop import train
+from edgeseg.training.losses import cross_entropy
+from edgeseg.training.machine import choose_accelerator
+from edgeseg.training.state import CONFIG
+from edgeseg_export.deployable import Deployable, TorchSegmenter
+from edgeseg_runtime.contract import Contract
+from edgeseg_runtime.errors import ConfigError
+from edgeseg_runtime.files import remove
+from edgeseg_runtime.preprocess import to_input, to_input_mask
+from edgeseg_runtime.progress import Progress, silent
+
+START = "start.safetensors"
+GRADIENT_PICTURES, GRADIENT_BATCH = 64, 4
+"""Training pictures that the criterion `taylor` looks at, and how many of them share a gradient."""
+
+Pruner = Callable[[nn.Module], PruneReport]
+"""Makes a network narrower, in place."""
+
+
+@dataclass(frozen=True)
+class PruneOutcome:
+    """What became of a run that was pruned. Scores are mIoU (0..1) over the validation pictures."""
+
+    report: PruneReport
+    before: float
+    pruned: float
+    """After the (last) pruning, nothing learnt since."""
+    tuned: float | None
+    """Best of the fine-tuning; None without."""
+
+
+def ratio_steps(size: tuple[int, int], ratio: float, steps: int, options: PruneOptions) -> list[Pruner]:
+    """Return the steps that together remove the share `ratio` of the channels. Raises ConfigError."""
+    if not 0 < ratio < 1:
+        raise ConfigError(f"the ratio is the share of channels to remove, between 0 and 1; got {ratio}")
+    return [partial(prune, size=size, ratio=share, options=options) for share in step_ratios(ratio, steps)]
+
+
+def cost_steps(
+    net: nn.Module,
+    size: tuple[int, int],
+    cost: Cost,
+    bound: float,
+    steps: int,
+    options: PruneOptions,
+    *,
+    tries: int = 10,
+    progress: Progress = silent,
+) -> list[Pruner]:
+    """Return the steps that bring the cost of `net` down to `bound`, in equal parts. Raises ConfigError."""
+    if steps < 1:
+        raise ConfigError(f"pruning takes at least 1 step, got {steps}")
+    whole = cost.measure(net) if steps > 1 else bound
+    bounds = [whole + (bound - whole) * step / steps for step in range(1, steps + 1)]
+    return [
+        partial(prune_to, size=size, cost=cost, bound=part, options=options, tries=tries, progress=progress)
+        for part in bounds
+    ]
+
+
+def prune_run(
+    settings: TrainConfig,
+    source: Path,
+    pruners: Sequence[Pruner],
+    train_data: SegmentationData,
+    val_data: SegmentationData,
+    *,
+    finetune: bool = True,
+    progress: Progress = silent,
+    report: Callable[[str], None] = print,
+) -> PruneOutcome:
+    """Prune the run or checkpoint `source` and fine-tune it by `settings`, whose `--init` is filled in here.
+
+    Leaves START in `settings.out`, the pruned network before it learnt again, and the run beside it. Of several
+    pruners each but the last has a run in the folder step-1, step-2, …; they share the epochs. Without `finetune`
+    there is only START. Raises ConfigError when the folder already holds a run, and what pruning and training raise.
+    """
+    folders = [settings.out / f"step-{step}" for step in range(1, len(pruners))] + [settings.out]
+    for folder in folders:
+        if (folder / CONFIG).exists() or (folder / START).exists():
+            raise ConfigError(f"{folder} already holds a run; choose another --out")
+    device = choose_accelerator(settings.machine.device)
+    score = partial(_score, device=device, data=val_data, progress=progress)
+    net, checkpoint = load_checkpoint(checkpoint_file(source))
+    original = deepcopy(net)
+    whole: PruneReport | None = None
+    before = pruned = nan
+    tuned: float | None = None
+    for folder, prune_net, epochs in zip(folders, pruners, _epochs(settings, len(pruners)), strict=True):
+        part = prune_net(net.to(device))
+        net.cpu()
+        if whole is None:  # only now: scoring takes long, and a target that cannot be had shows at once
+            before = score(original, checkpoint.contract)
+            report(f"{source}: val mIoU {before:.4f}")
+        whole = part if whole is None else whole.then(part)
+        pruned = score(net, checkpoint.contract)
+        report(f"{folder / START}: {whole.macs_share:.1%} of the MACs, val mIoU {pruned:.4f}")
+        config = replace(
+            settings,
+            out=folder,
+            model=ModelConfig(checkpoint.model, init=folder / START),
+            optim=replace(settings.optim, epochs=epochs),
+        )
+        description = replace(checkpoint, epoch=0, metrics={"mean_iou": pruned}, config=flatten(config))
+        with _starting_file(folder / START, net, description):
+            if finetune:
+                tuned = train(config, train_data, val_data, progress=progress, report=report).best_mean_iou
+                net, checkpoint = load_checkpoint(checkpoint_file(folder))
+    assert whole is not None, "there is at least one pruner"
+    return PruneOutcome(whole, before, pruned, tuned)
+
+
+def gradient_losses(contract: Contract, data: SegmentationData, seed: int) -> Losses:
+    """Return what yields the cross-entropy of a network, as it is, on batches of training pictures drawn by `seed`."""
+
+    def losses(net: nn.Module) -> Iterator[Tensor]:
+        device = next(net.parameters()).device
+        module = Deployable(net, contract).to(device)
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:GRADIENT_PICTURES].tolist()
+        for first in range(0, len(order), GRADIENT_BATCH):
+            samples = [data.read(index) for index in order[first : first + GRADIENT_BATCH]]
+            frames = torch.stack([torch.from_numpy(to_input(sample.image, contract)) for sample in samples])
+            masks = torch.stack([torch.from_numpy(to_input_mask(sample.mask, contract)) for sample in samples])
+            scores = module.scores(frames.to(device))
+            full = F.interpolate(scores, size=contract.size, mode="bilinear", align_corners=False)
+            yield cross_entropy(full, masks.to(device).long(), IGNORE)
+
+    return losses
+
+
+def _score(net: nn.Module, contract: Contract, device: str, data: SegmentationData, progress: Progress) -> float:
+    segment = TorchSegmenter(Deployable(net, contract), device)
+    score = evaluate(segment, data, contract.names, progress).mean_iou
+    net.cpu()
+    return score
+
+
+def _epochs(settings: TrainConfig, steps: int) -> Iterable[int]:
+    """Share the epochs out, at least one a step, what does not divide going to the last."""
+    share = max(1, given(settings.optim.epochs) // steps)
+    return [share] * (steps - 1) + [max(1, given(settings.optim.epochs) - share * (steps - 1))]
+
+
+@contextmanager
+def _starting_file(path: Path, net: nn.Module, description: Checkpoint) -> Iterator[None]:
+    """Write the pruned network; take it away again when the body fails before it has begun a run beside it."""
+    save_checkpoint(path, net, replace(description, channels=channel_plan(net)))
+    try:
+        yield
+    except BaseException:
+        if not (path.parent / CONFIG).exists():
+            remove(path)
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        raise

@@ -1,0 +1,121 @@
+"""Where a run starts: the settings that were left open, and the network before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from edgeseg.compress.distillation import Distiller, check_teacher
+from edgeseg.config import ModelConfig, TrainConfig, given
+from edgeseg.data.base import IGNORE, SegmentationData
+from edgeseg.models import build
+from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, load_deployable, read_checkpoint
+from edgeseg.training.evaluate import check_classes
+from edgeseg_export.deployable import Deployable
+from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Contract
+from edgeseg_runtime.errors import ConfigError
+from edgeseg_runtime.preprocess import to_input
+from edgeseg_runtime.progress import Progress, silent
+
+MODEL, SIZE = "fast_scnn", (360, 480)
+EPOCHS, LR = 60, 0.002
+QAT_EPOCHS, QAT_LR = 12, 0.0001
+CALIBRATION, CALIBRATION_BATCH = 64, 8
+"""Training pictures that the ranges of quantisation-aware training start from."""
+
+
+def starting_point(config: TrainConfig) -> Checkpoint | None:
+    """Return what the checkpoint that the run starts from says of itself. Raises CheckpointError."""
+    return None if config.model.init is None else read_checkpoint(checkpoint_file(config.model.init))
+
+
+def resolve(config: TrainConfig) -> TrainConfig:
+    """Fill in the settings that were left open. Raises ConfigError or CheckpointError where --init does not fit."""
+    start = starting_point(config)
+    model, size = (MODEL, SIZE) if start is None else (start.model, start.contract.size)
+    if start is not None and config.model.model not in (None, model):
+        raise ConfigError(f"--model {config.model.model}: {config.model.init} is {model}; leave --model away")
+    epochs, lr = (QAT_EPOCHS, QAT_LR) if config.model.qat else (EPOCHS, LR)
+    return replace(
+        config,
+        model=replace(config.model, model=config.model.model or model),
+        data=replace(config.data, size=config.data.size or size),
+        optim=replace(config.optim, epochs=config.optim.epochs or epochs, lr=config.optim.lr or lr),
+    )
+
+
+def make_contract(config: TrainConfig, data: SegmentationData) -> Contract:
+    """Return the contract between these pictures and the model that learns from them.
+
+    Raises DatasetError when the weights to start from were trained for other classes.
+    """
+    pretrained = config.model.weights == "imagenet"
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if pretrained else (GRAY_MEAN, GRAY_STD)
+    if (start := starting_point(config)) is not None:
+        mean, std = start.contract.mean, start.contract.std
+        check_classes(data, start.contract.names)
+    height, width = given(config.data.size)
+    return Contract(
+        labels=data.labels,
+        height=height,
+        width=width,
+        ignore_index=IGNORE,
+        resize=config.data.resize,
+        interpolation=config.data.interpolation,
+        mean=mean,
+        std=std,
+    )
+
+
+def make_module(
+    config: TrainConfig,
+    contract: Contract,
+    data: SegmentationData,
+    *,
+    measure_ranges: bool = True,
+    progress: Progress = silent,
+) -> Deployable:
+    """Return the network in its contract, channels last, which is what CPUs and tensor cores like.
+
+    With `--qat`, the ranges of its quantisers are measured on training pictures, unless they will be read from a
+    saved state anyway.
+    """
+    net = starting_net(config.model, contract)
+    if not config.model.qat:
+        return Deployable(net.to(memory_format=torch.channels_last), contract)
+    from edgeseg.compress.quantize import calibrate, prepare_qat
+
+    module = Deployable(prepare_qat(net, contract), contract)
+    if measure_ranges:
+        calibrate(module.net, calibration_batches(module, data, config.machine.seed), progress)
+    module.net.to(memory_format=torch.channels_last)
+    return module
+
+
+def starting_net(config: ModelConfig, contract: Contract) -> nn.Module:
+    """Return the network with its first weights: random, ImageNet's, or another run's."""
+    if config.init is None:
+        return build(given(config.model), len(contract.labels), contract.size, config.weights)
+    return load_checkpoint(checkpoint_file(config.init))[0]
+
+
+def calibration_batches(module: Deployable, data: SegmentationData, seed: int) -> Iterator[Tensor]:
+    """Yield normalised (N, 3, H, W) batches of training pictures, drawn by `seed`."""
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:CALIBRATION].tolist()
+    for first in range(0, len(order), CALIBRATION_BATCH):
+        pictures = [data.read(index).image for index in order[first : first + CALIBRATION_BATCH]]
+        frames = torch.stack([torch.from_numpy(to_input(picture, module.contract)) for picture in pictures])
+        yield module.normalise(frames)
+
+
+def make_distiller(config: TrainConfig, module: Deployable, device: torch.device) -> Distiller | None:
+    """Return what compares the student with its teacher, if it has one. Raises ConfigError or CheckpointError."""
+    if config.distillation.teacher is None:
+        return None
+    teacher, _ = load_deployable(checkpoint_file(config.distillation.teacher))
+    check_teacher(teacher, module.contract.names)
+    teacher.net.to(memory_format=torch.channels_last)
+    return Distiller(config.distillation, module.net, teacher.to(device))

@@ -1,0 +1,158 @@
+"""Accuracy-aware int8: the fewest layers back in float that keep the masks within a bound.
+
+Layers are put back in the order of their sensitivity, and their number is found by measuring real files.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgeseg_export.latency import interleaved_ms
+from edgeseg_export.parity.compare import Reference, compare
+from edgeseg_export.parity.comparison import Comparison
+from edgeseg_export.parity.deployed import deployed_path
+from edgeseg_runtime.errors import GateFailed
+from edgeseg_runtime.progress import Progress, silent
+from edgeseg_runtime.segmenter import Segmenter
+
+Build = Callable[[Path, Sequence[str]], None]
+"""Writes an int8 file whose layers of these names stay in float."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One file that was measured."""
+
+    float_layers: int
+    drop: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """The file that holds the bound with the fewest layers in float, as measured."""
+
+    float_layers: tuple[str, ...]
+    drop: float
+    trials: tuple[Trial, ...]
+    """In the order they were made."""
+
+
+def fewest_float_layers(
+    rank: Callable[[], Sequence[str]], evaluate: Callable[[tuple[str, ...]], float], max_drop: float
+) -> Found:
+    """Return the shortest beginning of the ranking, in float, with `evaluate(it) <= max_drop`.
+
+    `rank` is asked for the layers, most sensitive first, only if some have to be put back. Doubles their number until
+    the bound holds, then bisects: the answer was measured to hold, one layer less was measured not to. Where the drop
+    is not monotonic in the number, a shorter beginning that nobody measured may hold too. Raises GateFailed naming the
+    nearest trial when not even all of them will do.
+    """
+    ranking: Sequence[str] = ()
+    trials: list[Trial] = []
+
+    def holds(count: int) -> bool:
+        trials.append(Trial(count, evaluate(tuple(ranking[:count]))))
+        return trials[-1].drop <= max_drop
+
+    if holds(0):
+        return Found((), trials[0].drop, tuple(trials))
+    ranking = rank()
+    low, high = 0, min(1, len(ranking))
+    while not (high and holds(high)):
+        if high == len(ranking):
+            nearest = min(trials, key=lambda trial: trial.drop)
+            raise GateFailed(
+                f"the nearest loses {nearest.drop:.3f} with {nearest.float_layers} of {len(ranking)} layers in float, "
+                f"allowed is {max_drop:g}"
+            )
+        low, high = high, min(len(ranking), 2 * high)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    drop = next(trial.drop for trial in reversed(trials) if trial.float_layers == high)
+    return Found(tuple(ranking[:high]), drop, tuple(trials))
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A file with layers put back to float, and what that gained and cost."""
+
+    max_drop: float
+    unit: str
+    """What drops are counted in: `mIoU points`, or `% of pixels` where no picture has truth."""
+    drop: float
+    int8_drop: float
+    """With every layer in int8."""
+    float_layers: tuple[str, ...]
+    trials: tuple[Trial, ...]
+    p50_ms: Mapping[str, float] = field(default_factory=dict)
+    """Median time of a frame, from picture to mask: of `float32`, `int8` and `mixed`, measured in turns."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        times = ", ".join(f"{name} {value:.2f}" for name, value in self.p50_ms.items())
+        kept = f"{len(self.float_layers)} layers in float" if self.float_layers else "every layer in int8"
+        before = f" instead of {self.int8_drop:.2f}" if self.float_layers else ""
+        return f"{kept}, drop {self.drop:.2f}{before} {self.unit} (allowed {self.max_drop:g}); {times} ms"
+
+
+@dataclass(frozen=True)
+class MixedSearch:
+    """Finds a mixed file for each engine, all held against the same pictures and bound."""
+
+    reference: Reference
+    max_drop: float
+    rank: Callable[[Path, Path], Sequence[str]]
+    """From the float ONNX file and its int8 twin to the names of the layers, most sensitive first."""
+    progress: Progress = silent
+
+    def settle(self, build: Build, rank: Callable[[], Sequence[str]], float_file: Path, path: Path) -> Mixed:
+        """Write the file `path` in a folder that is not there yet, and return what was found.
+
+        `float_file` is the same engine's float32.         Raises GateFailed when the bound cannot be met.
+        """
+        name, unit = path.parent.name, ""
+        with tempfile.TemporaryDirectory() as folder:
+            built: dict[int, Path] = {}
+
+            def evaluate(layers: tuple[str, ...]) -> float:
+                nonlocal unit
+                file = built[len(layers)] = Path(folder) / str(len(layers)) / path.name
+                build(file, layers)
+                drop, unit = self._drop(file, f"{name}, {len(layers)} layers in float")
+                return drop
+
+            try:
+                found = fewest_float_layers(rank, evaluate, self.max_drop)
+            except GateFailed as error:
+                raise GateFailed(
+                    f"{name}: no mix of int8 and float layers is near enough, in {unit}: {error}"
+                ) from error
+            chosen = built[len(found.float_layers)]
+            files = {"float32": float_file, "int8": built[0], "mixed": chosen}
+            if not found.float_layers:
+                del files["mixed"]
+            frame = self.reference.pictures[0].image
+            p50 = interleaved_ms({key: Segmenter.load(file) for key, file in files.items()}, frame)
+            path.parent.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(chosen.parent, path.parent)
+        return Mixed(self.max_drop, unit, found.drop, found.trials[0].drop, found.float_layers, found.trials, p50)
+
+    def _drop(self, file: Path, label: str) -> tuple[float, str]:
+        path = deployed_path(Segmenter.load(file), self.reference.contract)
+        return drop_of(compare(self.reference, path, label=label, progress=self.progress))
+
+
+def drop_of(comparison: Comparison) -> tuple[float, str]:
+    """Return what was lost, and its unit: points of mIoU where there is truth for a verdict, else % of pixels."""
+    if comparison.accuracy is not None and comparison.accuracy.judged.any():
+        return comparison.accuracy.miou_drop, "mIoU points"
+    return 100 * (1 - comparison.mean_agreement), "% of pixels"

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from edgeseg.cli.app import run
+from edgeseg_runtime.segmenter import Segmenter
+
+GRID = ["--resolutions", "1", "0.5", "--prune", "0", "--threads", "1", "--seconds", "0.02"]
+FLOATS = [*GRID, "--precisions", "float32", "--engines", "onnxruntime"]
+PICTURES = ["--pictures", "8", "--quick-pictures", "4"]
+
+
+def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a search that has to fail by the user's mistake, and return its one line."""
+    assert run(["optimize", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def met(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a search whose budget everything meets."""
+    out = tmp_path_factory.mktemp("optimize") / "out"
+    assert (
+        run(["optimize", str(tiny_run), "--latency", "10s", "--max-drop", "5", "--out", str(out), *FLOATS, *PICTURES])
+        == 0
+    )
+    return out
+
+
+def test_the_choice_lies_in_its_folder_with_the_reason(met: Path) -> None:
+    names = {"choice.json", "manifest.json", "model.onnx", "parity.json", "report.html"}
+    assert {path.name for path in (met / "chosen").iterdir()} == names
+    choice = json.loads((met / "chosen" / "choice.json").read_text(encoding="utf-8"))
+    assert choice["choice"]["precision"] == "float32" and choice["choice"]["resolution"] == 1.0
+    assert choice["choice"]["agreement"] >= 0.9999
+    assert "from picture to mask, 10000 are allowed" in choice["reason"]
+    segmenter = Segmenter.load(met / "chosen")
+    assert segmenter.contract.size == (64, 64)
+    manifest = json.loads((met / "chosen" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["artifacts"][0]["passed"] and manifest["facts"]["model"] == "fast_scnn"
+
+
+def test_every_trial_is_in_the_table_and_the_picture_is_drawn(met: Path) -> None:
+    with (met / "trials.csv").open(encoding="utf-8") as file:
+        entries = list(csv.DictReader(file))
+    assert [(entry["resolution"], entry["precision"]) for entry in entries] == [("1.0", "float32"), ("0.5", "float32")]
+    document: dict[str, Any] = json.loads((met / "optimize.json").read_text(encoding="utf-8"))
+    assert document["met"] and document["finished"] and len(document["trials"]) == 2
+    assert document["facts"]["pictures"] == "8 of 18"
+    assert document["front"][0]["verdict"] == "chosen"
+    assert document["trials"][1]["verdict"].startswith("cannot beat 1× · float32 · onnxruntime · 1 thread")
+    assert cv2.imread(str(met / "pareto.png")) is not None
+
+
+def test_the_score_is_that_of_edgeseg_eval(
+    met: Path, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = ["--latency", "10s", "--out", str(tmp_path / "out"), *FLOATS, "--json"]
+    assert run(["optimize", str(tiny_run), *whole]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == json.loads((tmp_path / "out" / "optimize.json").read_text(encoding="utf-8"))
+    data = "procedural:64x64,n=72"
+    assert run(["eval", str(tmp_path / "out" / "chosen"), "--data", data, "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert document["choice"]["mean_iou"] == pytest.approx(100 * scores["mean_iou"], abs=1e-9)
+
+
+def test_a_search_that_lost_its_last_line_goes_on(met: Path, tiny_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(met, out)
+    lines = (out / "trials.jsonl").read_bytes().splitlines(keepends=True)
+    (out / "trials.jsonl").write_bytes(b"".join(lines[:-1]) + lines[-1][:9])
+    arguments = ["--latency", "10s", "--max-drop", "5", "--out", str(out), *FLOATS, *PICTURES, "--resume"]
+    assert run(["optimize", str(tiny_run), *arguments]) == 0
+    again = (out / "trials.jsonl").read_bytes().splitlines(keepends=True)
+    assert again[:-1] == lines[:-1] and json.loads(again[-1])["step"] == "confirm"
+
+
+def test_an_unmet_budget_is_exit_code_1_and_leaves_no_choice(
+    met: Path, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(met, out)
+    arguments = ["--latency", "0.1us", "--out", str(out), *FLOATS, *PICTURES, "--resume"]
+    assert run(["optimize", str(tiny_run), *arguments]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("edgeseg: nothing that was tried meets the budget; nearest is 1× · float32 · onnxruntime")
+    assert "over the 0.0001 allowed. What would help: --latency" in error
+    assert not (out / "chosen").exists()
+    document = json.loads((out / "optimize.json").read_text(encoding="utf-8"))
+    assert not document["met"] and document["choice"] is None and document["nearest"]["resolution"] == 1.0
+    assert not list(out.rglob("*partial*"))
+
+
+def test_time_can_run_out_and_the_search_goes_on(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["optimize", str(tiny_run), "--latency", "10s", "--out", str(tmp_path / "out"), *FLOATS, *PICTURES]
+    assert run([*arguments, "--budget-minutes", "0.000001"]) == 1
+    assert "Time was up before everything was tried; --resume goes on." in capsys.readouterr().err
+    assert run([*arguments, "--resume"]) == 0
+
+
+def test_latencies_for_another_machine_are_called_estimates(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"engine": "onnxruntime", "precision": "float32", "threads": 1, "file": "m.onnx", "p50_ms": 5000.0}
+    profile = tmp_path / "bench.json"
+    profile.write_text(json.dumps({"machine": {"cpu": {"model": "Small Board"}}, "rows": [row]}))
+    grid = [*GRID, "--precisions", "float32", "--target", str(profile)]
+    arguments = ["optimize", str(tiny_run), "--out", str(tmp_path / "out"), *grid, *PICTURES]
+    assert run([*arguments, "--latency", "9s"]) == 0
+    out, err = capsys.readouterr()
+    assert "ESTIMATED median latency on Small Board by ratios" in out and "estimates for Small Board" in out
+    assert "left out, since the profile does not hold them: float32 in openvino" in err
+    assert run([*arguments, "--latency", "1ms", "--resume"]) == 1
+    document = json.loads((tmp_path / "out" / "optimize.json").read_text(encoding="utf-8"))
+    full = next(trial for trial in document["trials"] if trial["resolution"] == 1.0)
+    assert full["latency_ms"] == pytest.approx(5000.0)
+    assert document["target"]["machine"] == "Small Board"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("grid", "runs"),
+    [
+        (["--prune", "0.3", "--precisions", "float32"], ["p30"]),
+        (["--prune", "0", "--precisions", "qat"], ["p0-qat"]),
+        (["--prune", "0.3", "--precisions", "qat", "--engines", "onnxruntime"], ["p30", "p30-qat"]),
+    ],
+)
+def test_what_needs_training_is_trained_and_delivered(
+    grid: list[str], runs: list[str], tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing else is in the grid, so it has to be trained; what is left is a run like any other."""
+    arguments = ["--latency", "10s", "--resolutions", "1", "--threads", "1", "--seconds", "0.02", "--epochs", "1"]
+    out = tmp_path / "out"
+    code = run(["optimize", str(tiny_run), "--out", str(out), *arguments, *grid, *PICTURES, "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert sorted(path.name for path in (out / "runs").iterdir()) == runs
+    assert all((out / "runs" / name / "best.safetensors").is_file() for name in runs)
+    scored = [trial for trial in document["trials"] if trial["mean_iou"] is not None]
+    assert scored and all(trial["agreement"] is not None for trial in scored if trial["latency_of"] == "file")
+    assert code == (0 if document["met"] else 1)
+    if document["met"]:
+        assert Segmenter.load(out / "chosen").precision == ("float32" if "float32" in grid else "int8")
+    else:
+        assert "refused by the parity gate" in document["reason"], "a net of a few steps has too many near-ties"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{run}"], "--latency must be given"),
+        (
+            ["{run}", "--latency", "12"],
+            "--latency must be a time above 0 with its unit, such as 12ms or 0.012s; got '12'",
+        ),
+        (["{run}", "--latency", "-1ms"], "--latency"),
+        (["{run}", "--latency", "1ms", "--max-drop", "-1"], "--max-drop must be 0 or more points of mIoU, got -1"),
+        (["{run}", "--latency", "1ms", "--resolutions", "2"], "--resolutions must be above 0 and at most 1, got 2"),
+        (["{run}", "--latency", "1ms", "--prune", "1"], "--prune must be at least 0 and below 1, got 1"),
+        (["{run}", "--latency", "1ms", "--precisions", "int4"], "int4"),
+        (["{run}", "--latency", "1ms", "--threads", "512"], "--threads 512: there are"),
+        (["{run}", "--latency", "1ms", "--budget-minutes", "0"], "--budget-minutes must be more than 0, got 0"),
+        (["{run}", "--latency", "1ms", "--quick-pictures", "0"], "--quick-pictures must be at least 1, got 0"),
+        (["{run}", "--latency", "1ms", "--target", "{tmp}/absent.json"], "absent.json cannot be read"),
+        (["{run}", "--latency", "1ms", "--resume", "--precisions", "float32"], "--resume: there is no search in"),
+        (["{tmp}/absent", "--latency", "1ms"], "there is no checkpoint at"),
+        (
+            ["{run}", "--latency", "1ms", "--precisions", "bf16", "--engines", "onnxruntime"],
+            "--precisions bf16: no engine here computes in it",
+        ),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(
+    arguments: list[str], words: str, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled = [argument.replace("{run}", str(tiny_run)).replace("{tmp}", str(tmp_path)) for argument in arguments]
+    line = error_of([*filled, "--out", str(tmp_path / "out")], capsys)
+    assert line.startswith("edgeseg: ") and words in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_search_is_not_written_over(met: Path, tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = error_of([str(tiny_run), "--latency", "10s", "--out", str(met), *FLOATS, *PICTURES], capsys)
+    assert "trials.jsonl holds a search; go on with --resume, or choose another --out" in line
+    line = error_of([str(tiny_run), "--latency", "10s", "--out", str(met), *FLOATS, "--resume"], capsys)
+    assert "was measured with pictures '8 of 18', now it is '18 of 18'" in line

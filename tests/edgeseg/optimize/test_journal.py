@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edgeseg.optimize.budget import Budget
+from edgeseg.optimize.journal import Journal, Recorded
+from edgeseg.optimize.measurements import Impossible
+from edgeseg.optimize.records import Outcome
+from edgeseg.optimize.search import search
+from edgeseg.optimize.space import Space, Trial, Variant, Weights
+from edgeseg_runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tests.edgeseg.optimize.conftest import FakeWorkshop
+
+SETTINGS = {"checkpoint": "abc", "epochs": 3, "prune": (0.0, 0.3)}
+ABLE = {"openvino": ("float32", "bf16", "int8"), "onnxruntime": ("float32", "int8")}
+VARIANTS = Space().variants(ABLE)
+BUDGET = Budget(4.5, 0.6)
+
+
+@pytest.fixture
+def world(fake_workshop: type[FakeWorkshop]) -> Callable[[], FakeWorkshop]:
+    """Return a function that makes the same world again; its choice needs a training, and some of it is impossible."""
+    speed = {"float32": 16.0, "bf16": 8.0, "int8": 4.0, "qat": 4.0}
+    loss = {"float32": 0.0, "bf16": 0.001, "int8": 0.02, "qat": 0.006}
+    latencies = {
+        Trial(v, 1): speed[v.precision] * v.resolution**2 * (1 - v.prune) * (1 if v.engine == "openvino" else 2)
+        for v in VARIANTS
+    }
+    scores = {v: 0.7 - loss[v.precision] - 0.2 * (1 - v.resolution) - 0.05 * v.prune for v in VARIANTS}
+    impossible = frozenset({Variant(1.0, 0.0, "int8", "onnxruntime")})
+    return lambda: fake_workshop(latencies, scores, impossible=impossible)
+
+
+def facts(outcome: Outcome) -> object:
+    return outcome.best, outcome.original, [asdict(record) for record in outcome.records]
+
+
+def test_after_a_kill_at_any_point_the_rest_is_done_once(
+    world: Callable[[], FakeWorkshop], killed: type[BaseException], tmp_path: Path
+) -> None:
+    plain = world()
+    wanted = search(VARIANTS, (1,), BUDGET, plain)
+    assert wanted.best == Trial(Variant(1.0, 0.0, "qat", "openvino"), 1)
+    total = len(plain.asked)
+    for kill_after in range(total):
+        path = tmp_path / f"{kill_after}.jsonl"
+        first, second = world(), world()
+        first.kill_after = kill_after
+        with pytest.raises(killed):
+            search(VARIANTS, (1,), BUDGET, Recorded(first, Journal.begin(path, SETTINGS)))
+        second.trained = list(first.trained)
+        outcome = search(VARIANTS, (1,), BUDGET, Recorded(second, Journal.resume(path, SETTINGS)))
+        assert facts(outcome) == facts(wanted)
+        assert first.asked + second.asked == plain.asked, "nothing is measured twice, nothing is left out"
+
+
+def test_a_finished_search_is_told_again_without_measuring(world: Callable[[], FakeWorkshop], tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    wanted = search(VARIANTS, (1,), BUDGET, Recorded(world(), Journal.begin(path, SETTINGS)))
+    again = world()
+    assert facts(search(VARIANTS, (1,), BUDGET, Recorded(again, Journal.resume(path, SETTINGS)))) == facts(wanted)
+    assert again.asked == []
+
+
+def test_another_budget_goes_on_from_the_same_facts(world: Callable[[], FakeWorkshop], tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    search(VARIANTS, (1,), BUDGET, Recorded(world(), Journal.begin(path, SETTINGS)))
+    looser = Budget(9.0, 0.6)
+    fresh, again = world(), world()
+    wanted = search(VARIANTS, (1,), looser, fresh)
+    outcome = search(VARIANTS, (1,), looser, Recorded(again, Journal.resume(path, SETTINGS)))
+    assert outcome.best == wanted.best
+    assert len(again.asked) < len(fresh.asked)
+
+
+def test_every_measurement_is_a_line(world: Callable[[], FakeWorkshop], tmp_path: Path) -> None:
+    path, made = tmp_path / "trials.jsonl", world()
+    search(VARIANTS, (1,), BUDGET, Recorded(made, Journal.begin(path, SETTINGS)))
+    first, *lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert first == {
+        "step": "settings",
+        "schema": 1,
+        "settings": {"checkpoint": "abc", "epochs": 3, "prune": [0.0, 0.3]},
+    }
+    assert [line["step"] for line in lines] == [step for step, _ in made.asked]
+    latency = next(line for line in lines if line["step"] == "latency")
+    assert set(latency["about"]) == {"resolution", "prune", "precision", "engine", "threads"}
+    assert isinstance(latency["result"], float)
+    assert {"step", "about", "impossible"} in [set(line) for line in lines]
+
+
+def test_a_last_line_cut_off_is_measured_again(world: Callable[[], FakeWorkshop], tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    wanted = search(VARIANTS, (1,), BUDGET, Recorded(world(), Journal.begin(path, SETTINGS)))
+    whole = path.read_bytes()
+    last = whole.rstrip(b"\n").rfind(b"\n") + 1
+    for end in range(last, len(whole)):
+        path.write_bytes(whole[:end])
+        again = world()
+        again.trained = [Weights(0.0, True)]
+        outcome = search(VARIANTS, (1,), BUDGET, Recorded(again, Journal.resume(path, SETTINGS)))
+        assert facts(outcome) == facts(wanted)
+        assert len(again.asked) == 1
+        assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "damage", ["{broken", "[1]", '{"step": "score"}', '{"step": "score", "about": {}}', "\x00\x00"]
+)
+def test_other_damage_names_the_line(damage: str, world: Callable[[], FakeWorkshop], tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    search(VARIANTS, (1,), BUDGET, Recorded(world(), Journal.begin(path, SETTINGS)))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[3] = damage
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"trials\.jsonl is damaged in line 4"):
+        Journal.resume(path, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"step": "score", "about": {}, "result": 1}\n', '{"step": "settings", "schema": 9}\n']
+)
+def test_a_first_line_that_is_no_settings_is_damage(text: str, tmp_path: Path) -> None:
+    (tmp_path / "trials.jsonl").write_text(text)
+    with pytest.raises(ConfigError, match="damaged: its first line"):
+        Journal.resume(tmp_path / "trials.jsonl", SETTINGS)
+
+
+def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    Journal.begin(path, SETTINGS)
+    Journal.resume(path, SETTINGS)
+    with pytest.raises(ConfigError, match="was measured with epochs 3, now it is 4"):
+        Journal.resume(path, SETTINGS | {"epochs": 4})
+
+
+def test_a_search_is_not_written_over_and_not_resumed_from_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    with pytest.raises(ConfigError, match="--resume: there is no search in"):
+        Journal.resume(path, SETTINGS)
+    Journal.begin(path, SETTINGS)
+    with pytest.raises(ConfigError, match="holds a search; go on with --resume"):
+        Journal.begin(path, SETTINGS)
+
+
+def test_what_is_impossible_stays_impossible(world: Callable[[], FakeWorkshop], tmp_path: Path) -> None:
+    trial = Trial(Variant(1.0, 0.0, "int8", "onnxruntime"), 1)
+    made = world()
+    with pytest.raises(Impossible, match="does not take this size"):
+        Recorded(made, Journal.begin(tmp_path / "trials.jsonl", SETTINGS)).latency(trial)
+    again = Recorded(world(), Journal.resume(tmp_path / "trials.jsonl", SETTINGS))
+    with pytest.raises(Impossible, match="does not take this size"):
+        again.latency(trial)
+    assert made.calls["latency"] == 1

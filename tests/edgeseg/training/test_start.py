@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from edgeseg.config import DataConfig, DistillationConfig, ModelConfig, OptimConfig, TrainConfig
+from edgeseg.data.open import open_data
+from edgeseg.training.checkpoint import BEST, load_checkpoint, load_deployable, read_checkpoint
+from edgeseg.training.start import make_contract, resolve, starting_net
+from edgeseg_runtime.errors import CheckpointError, ConfigError, DatasetError
+
+
+class TestResolve:
+    def test_what_was_left_open_is_filled_in(self) -> None:
+        config = resolve(TrainConfig(DataConfig("x"), Path("y")))
+        assert (config.model.model, config.data.size) == ("fast_scnn", (360, 480))
+        assert (config.optim.epochs, config.optim.lr) == (60, 0.002)
+
+    def test_what_was_given_stays(self) -> None:
+        given = TrainConfig(
+            DataConfig("x", size=(64, 96)), Path("y"), ModelConfig("unet"), optim=OptimConfig(epochs=3, lr=0.5)
+        )
+        assert resolve(given) == given
+
+    def test_another_run_gives_architecture_and_size(self, finished: Any) -> None:
+        config = resolve(TrainConfig(DataConfig("x"), Path("y"), ModelConfig(init=finished.out)))
+        assert (config.model.model, config.data.size) == ("fast_scnn", (64, 64))
+        assert (config.optim.epochs, config.optim.lr) == (60, 0.002)
+
+    def test_quantisation_aware_training_is_short_and_gentle(self, finished: Any) -> None:
+        config = resolve(TrainConfig(DataConfig("x"), Path("y"), ModelConfig(init=finished.out, qat=True)))
+        assert (config.optim.epochs, config.optim.lr) == (12, 0.0001)
+
+    def test_another_architecture_than_the_run_has(self, finished: Any) -> None:
+        with pytest.raises(ConfigError, match=r"--model unet: .* is fast_scnn; leave --model away"):
+            resolve(TrainConfig(DataConfig("x"), Path("y"), ModelConfig("unet", init=finished.out)))
+
+    def test_a_run_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(CheckpointError, match="nowhere"):
+            resolve(TrainConfig(DataConfig("x"), Path("y"), ModelConfig(init=tmp_path / "nowhere")))
+
+
+def test_the_weights_are_the_other_runs(finished: Any) -> None:
+    config = resolve(replace(finished.config, model=ModelConfig(init=finished.out)))
+    data = open_data(config.data.data, "train")
+    contract = make_contract(config, data)
+    before = load_checkpoint(finished.out / BEST)[0].state_dict()
+    assert contract == read_checkpoint(finished.out / BEST).contract
+    after = starting_net(config.model, contract).state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_other_classes_than_the_run_knows(finished: Any, tmp_path: Path) -> None:
+    config = resolve(replace(finished.config, model=ModelConfig(init=finished.out)))
+    data = open_data(config.data.data, "train")
+    with pytest.raises(DatasetError, match="they must be the same, in the same order"):
+        make_contract(config, Renamed(data))
+
+
+class Renamed:
+    """A data set whose last class has another name."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.data, name)
+
+    @property
+    def labels(self) -> Any:
+        return (*self.data.labels[:-1], replace(self.data.labels[-1], name="else"))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+class TestRuns:
+    def test_learning_from_a_teacher_on_from_another_run(self, finished: Any, train_tiny: Any, tmp_path: Path) -> None:
+        config = replace(
+            finished.config,
+            out=tmp_path / "run",
+            model=ModelConfig(init=finished.out),
+            distillation=DistillationConfig(teacher=finished.out, distill="features"),
+        )
+        alone = replace(config, out=tmp_path / "alone", distillation=DistillationConfig())
+        results = [train_tiny(config), train_tiny(alone)]
+        assert results[0].epochs == results[1].epochs == 3
+        taught, free = (load_deployable(where)[0].state_dict() for where in (config.out, alone.out))
+        assert any(not torch.equal(value, free[name]) for name, value in taught.items())
+        assert read_checkpoint(config.out / BEST).config["teacher"] == str(finished.out)
