@@ -86,7 +86,9 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
     names = module.contract.names
     pictures = labelled_pictures(run_data(checkpoint, config.data, config.split, "val_split", progress), names)
     calibration = None
-    if config.int8:
+    if checkpoint.quantized:
+        _nothing_to_calibrate(file, config)
+    elif config.int8:
         calibration = calibration_set(
             checkpoint, config.calibration, config.calibration_count, config.seed, progress=progress
         )
@@ -104,3 +106,11 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
     note(f"{out}: {len(entries)} files, report.html shows their masks")
     if json:
         answer_json({"out": str(out), "parity": parity_document(entries)})
+
+
+def _nothing_to_calibrate(file: Path, config: ExportConfig) -> None:
+    """Say that only int8 files come of a run that was trained for int8. Raises ConfigError for flags of calibration."""
+    for flag, value in (("--calibration", config.calibration), ("--max-drop", config.max_drop)):
+        if value is not None:
+            raise ConfigError(f"{flag}: {file} was trained for int8 (--qat) and has its own ranges; leave it away")
+    note("trained for int8: there are only int8 files, compared with the network as it was trained")

@@ -94,6 +94,8 @@ def sensitivity(run: Path, /, *, config: SensitivityConfig | None = None, json: 
     config = config or SensitivityConfig()
     file = checkpoint_file(run)
     module, checkpoint = load_deployable(file)
+    if checkpoint.quantized:
+        raise ConfigError(f"{run} was trained with its int8 rounding in place; name the run it started from")
     data = run_data(checkpoint, config.data, config.split, "val_split", progress)
     frames = [data.read(index).image for index in choose(config.count, len(data), config.seed)]
     out = config.out or file.parent / "sensitivity"

@@ -89,13 +89,18 @@ class Wanted:
 def build_artifacts(
     module: Deployable, folder: Path, wanted: Wanted, progress: Progress = silent
 ) -> Iterator[Artifact]:
-    """Build one artifact after another below `folder`.
+    """Build one artifact after another below `folder`; of a module that was trained for int8, only the int8 ones.
 
     Raises GateFailed when a bound on what int8 may lose is not to be had.
     """
     # openvino takes seconds to import, and the ONNX writer is of use without it
     from edgeseg_export.openvino_file import read_folded, save_ir
+    from edgeseg_export.quantized_onnx import build_quantized
+    from edgeseg_export.quantized_ops import is_quantized
 
+    if is_quantized(module):
+        yield from build_quantized(module, folder, wanted.dynamic)
+        return
     source = folder / "onnx-float32" / "model.onnx"
     export_onnx(module, source, wanted.dynamic)
     yield Artifact("onnx-float32", source, "float32")

@@ -56,10 +56,10 @@ class Audit:
                 f"the calibration pictures' brightness differs from the training pictures' "
                 f"(distance {self.brightness_distance:.2f}, allowed {BRIGHTNESS_DISTANCE})"
             )
-        if self.only_class is not None:
-            found.append(f"the calibration pictures show nothing but {self.only_class}")
         if self.missing_classes:
             found.append(f"no calibration picture shows {', '.join(self.missing_classes)}")
+        elif self.only_class is not None:
+            found.append(f"the calibration pictures show nothing but {self.only_class}")
         return found
 
     def check(self) -> None:

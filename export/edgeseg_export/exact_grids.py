@@ -49,8 +49,8 @@ def _power_of_two(values: Tensor) -> Tensor:
 
 def few_bits(values: Tensor, bits: int) -> Tensor:
     """Round positive values up to numbers of `bits` significant bits."""
-    fraction = torch.frexp(values).mantissa
-    return (fraction * 2**bits).ceil() / 2**bits * (values / fraction)
+    fraction: Tensor = torch.frexp(values).mantissa
+    return (fraction * 2.0**bits).ceil() / 2.0**bits * (values / fraction)
 
 
 class ExactQuantizer(ActivationQuantizer):

@@ -108,8 +108,7 @@ class ActivationQuantizer(nn.Module):
 
     def extra_repr(self) -> str:
         """Show the range."""
-        marks = [name for name in ("fixed", "onnxruntime_only") if getattr(self, name)]
-        return ", ".join([f"{self.low.item():.4g}..{self.high.item():.4g}", *marks])
+        return f"{self.low.item():.4g}..{self.high.item():.4g}" + (", fixed" if self.fixed else "")
 
 
 class _RoundWeight(torch.autograd.Function):

@@ -37,19 +37,26 @@ class OpenVinoQuantiser:
         self.module, self.equalised = module, equalised
         self.layers = {layer.name: layer for layer in layers}
         self.inputs = [to_input(picture, module.contract)[None] for picture in pictures]
+        self._last: tuple[tuple[str, ...], Any] | None = None
         self.source = onnx.load(source)
         if equalised:
             equalise(self.source)
 
     def write(self, path: Path, float_layers: Collection[str] = ()) -> None:
         """Write an int8 file whose `float_layers` stay in float. Raises KeyError for a layer there is not."""
+        wanted = tuple(float_layers)
+        if self._last is None or self._last[0] != wanted:  # what was tried is often what is wanted next
+            self._last = wanted, self._make(wanted)
+        save_ir(self._last[1], path, contract_metadata(self.module, "int8"))
+
+    def _make(self, float_layers: Sequence[str]) -> Any:
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "source.onnx"
             onnx.save(self.source, source)
             model = read_folded(source)
         outputs = {name for layer in float_layers for name in self.layers[layer].outputs}
         known = {name for node in self.source.graph.node for name in node.output}
-        save_ir(self._quantise(model, operations(model, outputs, known)), path, contract_metadata(self.module, "int8"))
+        return self._quantise(model, operations(model, outputs, known))
 
     def _quantise(self, model: Any, ignored: Sequence[str]) -> Any:
         # importing nncf imports torch's compiler, which remarks on a missing CUDA

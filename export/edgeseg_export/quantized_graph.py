@@ -131,7 +131,7 @@ def round_before_sums(model: ModelProto) -> int:
     for node in model.graph.node:
         source = producers.get(node.input[0]) if node.op_type == "QuantizeLinear" else None
         readers = [reader for dequantize in users[node.output[0]] for reader in users[dequantize.output[0]]]
-        if source is not None and source.op_type == "Conv" and any(reader.op_type == "Add" for reader in readers):
+        if source is not None and source.op_type == "Conv" and [reader.op_type for reader in readers] == ["Add"]:
             name, scale = node.input[0], values_of(constants, node.input[1])
             steps = add_constant(model, f"{name}_steps", np.asarray(1 / scale, np.float32))
             nodes += [

@@ -55,7 +55,9 @@ def export_quantized(module: Deployable, path: Path, dynamic: DynamicAxes | None
         save_ir(read_quantized(source), path, contract_metadata(module, "int8"))
 
 
-def export_quantized_onnx(module: Deployable, path: Path, engine: Literal["onnxruntime", "openvino"], dynamic: DynamicAxes | None = None) -> None:
+def export_quantized_onnx(
+    module: Deployable, path: Path, engine: Literal["onnxruntime", "openvino"], dynamic: DynamicAxes | None = None
+) -> None:
     """Write a module that was trained for int8 as a QDQ ONNX file for one engine, the contract inside.
 
     Weights are stored in int8 and biases in int32. Raises EdgesegError when the simplified graph differs.

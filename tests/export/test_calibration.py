@@ -113,7 +113,7 @@ class TestAudit:
 
 
 def test_pictures_of_one_class_are_refused_even_where_training_shows_no_more() -> None:
-    images = [np.full((8, 8, 3), 10 * index, np.uint8) for index in range(MINIMUM)]
+    images = [np.full((8, 8, 3), 3 * index, np.uint8) for index in range(MINIMUM)]
     masks = [np.full((8, 8), 1, np.uint8) for _ in images]
     measured = facts(images, masks, 3)
     with pytest.raises(CalibrationError, match="the calibration pictures show nothing but road"):

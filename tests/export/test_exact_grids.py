@@ -70,7 +70,7 @@ def test_a_ceiling_holds_while_ranges_are_measured_and_not_after() -> None:
     values = torch.tensor([[-1.0, 5.0, 7.0]])
     assert quantizer(values).tolist() == seen[0].tolist() == [[-1.0, 5.0, 6.0]]
     quantizer.observer = None
-    assert float(quantizer(values)[0, 2]) == 7
+    assert quantizer(values).tolist() == [[0.0, 5.0, 7.0]]
 
 
 @given(st.lists(st.floats(2**-60, 2**60, width=32), min_size=1, max_size=20), st.integers(2, 8))
@@ -117,8 +117,8 @@ def test_sums_are_exact_in_any_order(bias: bool, fixed: bool) -> None:
     weights = (conv.weight.double() / conv.weight_grid().double().reshape(-1, 1, 1, 1)).round()
     sums = F.conv2d(levels, weights, padding=1) * scale.reshape(-1, 1, 1)
     if conv.bias is not None:
-        whole = (conv.bias.double() / scale).round()
-        assert float((whole * scale - conv.bias).abs().max()) <= float(scale.max()) / 2
+        whole = (conv.bias.detach().double() / scale).round()
+        assert float((whole * scale - conv.bias.detach()).abs().max()) <= float(scale.max()) / 2
         sums += (whole * scale).reshape(-1, 1, 1)
     assert torch.equal(found.double(), sums)
     torch.testing.assert_close(conv(values), found, rtol=1e-4, atol=1e-4)  # with gradients: the same but for rounding
@@ -126,10 +126,13 @@ def test_sums_are_exact_in_any_order(bias: bool, fixed: bool) -> None:
 
 def test_calibration_sees_values_that_are_on_no_grid() -> None:
     conv, quantizer = convolution()
-    quantizer.observer = lambda values: None
+    seen: list[Tensor] = []
+    quantizer.observer = seen.append
     values = torch.randn(1, 24, 5, 5)
     with torch.no_grad():
-        torch.testing.assert_close(conv(values), F.conv2d(values, conv.rounded_weight(), conv.rounded_bias(), padding=1))
+        torch.testing.assert_close(
+            conv(values), F.conv2d(values, conv.rounded_weight(), conv.rounded_bias(), padding=1)
+        )
 
 
 def test_a_convolution_that_is_called_twice_serves_both_grids() -> None:

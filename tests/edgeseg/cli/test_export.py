@@ -75,6 +75,7 @@ def test_the_answer_is_json_and_the_default_folder_is_in_the_run(
     assert (contract.size, contract.output) == ((64, 96), "mask")
 
 
+@pytest.mark.slow
 def test_layers_go_back_to_float_until_the_drop_is_allowed(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
