@@ -130,13 +130,13 @@ class OptimConfig:
     """How it is minimised."""
 
     epochs: int | None = None
-    """Passes over the training pictures; 60 if not given, 12 with --qat."""
+    """Passes over the training pictures; 60 if not given, 6 with --qat."""
     batch: int = 8
     """Pictures a step, on each device."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """AdamW, or SGD with momentum .9."""
     lr: float | None = None
-    """Highest learning rate; 0.002 if not given, 0.0001 with --qat."""
+    """Highest learning rate; 0.002 if not given, 0.00002 with --qat."""
     weight_decay: float = 0.01
     """Pulls convolution weights (not biases or normalisation) towards zero."""
     schedule: Literal["poly", "cosine"] = "poly"

@@ -8,6 +8,7 @@ the CPU its numbers are the same to the last bit.
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -99,6 +100,10 @@ def train(
     # Fabric's optimiser only wraps the state's own, which is what the schedule drives and what is saved.
     wrapped, optimizer = fabric.setup(module, state.optimizer)
     with RunLog(config.out, state.epoch) if fabric.is_global_zero else nullcontext() as log:
+        if log is not None and config.model.init is not None and state.epoch == 0:
+            # what another run reached is only replaced by something better
+            scores = score_epoch(config, state, contract, log, math.nan, val_data, fabric.device, progress)
+            report(f"at the start  val mIoU {scores.mean_iou:.4f}")
         while state.epoch < epochs and not _out_of_patience(state, config.optim.patience):
             state.epoch += 1
             loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, criterion, distiller, progress)

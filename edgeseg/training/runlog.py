@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class RunLog:
         """Add an epoch's row and bring all three records up to date."""
         self.rows.append({"epoch": epoch, **values})
         for name, value in values.items():
+            if math.isnan(value):  # before the first epoch there is no loss
+                continue
             self._events.add_scalar(name, value, epoch)
         self._events.flush()
         write_text(self.folder / METRICS, _csv(self.rows))

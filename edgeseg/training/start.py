@@ -22,7 +22,7 @@ from edgeseg_runtime.progress import Progress, silent
 
 MODEL, SIZE = "fast_scnn", (360, 480)
 EPOCHS, LR = 60, 0.002
-QAT_EPOCHS, QAT_LR = 12, 0.0001
+QAT_EPOCHS, QAT_LR = 6, 0.00002
 CALIBRATION, CALIBRATION_BATCH = 64, 8
 """Training pictures that the ranges of quantisation-aware training start from."""
 

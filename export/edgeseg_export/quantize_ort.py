@@ -54,13 +54,28 @@ class Recipe:
 
 
 def float_nodes(model: ModelProto) -> list[str]:
-    """Return the nodes that stay in float: the normalisation, and the last convolution, which makes the scores.
+    """Return the nodes that stay in float: the normalisation, and from the convolutions that make the scores onwards.
 
     As an int8 operator the normalisation's broadcast alone costs more than the network; scores rounded to 256 steps
     make ties where classes meet.
     """
     normalisation = [node.name for node in model.graph.node if node.op_type in ("Cast", "Sub")]
-    return [*normalisation, *[node.name for node in model.graph.node if node.op_type == "Conv"][-1:]]
+    return [*normalisation, *score_nodes(model)]
+
+
+def score_nodes(model: ModelProto) -> list[str]:
+    """Return the last convolutions on the ways to the output and all that comes after them."""
+    producers = {output: node for node in model.graph.node for output in node.output}
+    found: list[str] = []
+    waiting = [output.name for output in model.graph.output]
+    while waiting:
+        node = producers.get(waiting.pop())
+        if node is None or node.name in found:
+            continue
+        found.append(node.name)
+        if node.op_type != "Conv":
+            waiting.extend(node.input)
+    return found
 
 
 def prepare(source: Path, *, equalised: bool) -> ModelProto:

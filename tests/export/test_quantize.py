@@ -12,7 +12,7 @@ from onnx import TensorProto, numpy_helper
 
 from edgeseg_export.deployable import TorchSegmenter
 from edgeseg_export.quantize_openvino import quantize_ir
-from edgeseg_export.quantize_ort import quantize_onnx
+from edgeseg_export.quantize_ort import quantize_onnx, score_nodes
 from edgeseg_runtime.contract import PRECISION_KEY, Contract
 from edgeseg_runtime.segmenter import Segmenter
 
@@ -127,3 +127,17 @@ def test_the_float_file_is_left_alone(trained: Any, onnx_int8: Path, ir_int8: Pa
     assert metadata[PRECISION_KEY] == "float32"
     assert isinstance(Segmenter.load(trained.onnx).contract, Contract)
     assert [path.name for path in trained.onnx.parent.iterdir()] == ["model.onnx"]
+
+
+def test_everything_from_the_convolutions_that_make_the_scores_stays_in_float() -> None:
+    weight = numpy_helper.from_array(np.ones((2, 2, 1, 1), np.float32), "w")
+    nodes = [
+        onnx.helper.make_node("Conv", ["x", "w"], ["a"], name="trunk"),
+        onnx.helper.make_node("Conv", ["a", "w"], ["b"], name="fine scores"),
+        onnx.helper.make_node("Relu", ["a"], ["c"], name="inside"),
+        onnx.helper.make_node("Conv", ["c", "w"], ["d"], name="coarse scores"),
+        onnx.helper.make_node("Add", ["b", "d"], ["y"], name="sum"),
+    ]
+    values = [onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2, 4, 4]) for name in "xy"]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "two heads", values[:1], values[1:], [weight]))
+    assert sorted(score_nodes(model)) == ["coarse scores", "fine scores", "sum"]

@@ -73,7 +73,10 @@ def test_steps_share_the_epochs_and_end_at_the_target(
     )
     assert 0.7 < part / whole <= 0.75
     assert half == answer["after"]["macs"]
-    assert [len(read_metrics(folder / "metrics.csv")) for folder in (out / "step-1", out)] == [1, 2]
+    assert [len(read_metrics(folder / "metrics.csv")) for folder in (out / "step-1", out)] == [
+        2,
+        3,
+    ]  # the start is scored too
 
 
 def test_only_pruning(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

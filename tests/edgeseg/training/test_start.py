@@ -33,7 +33,7 @@ class TestResolve:
 
     def test_quantisation_aware_training_is_short_and_gentle(self, finished: Any) -> None:
         config = resolve(TrainConfig(DataConfig("x"), Path("y"), ModelConfig(init=finished.out, qat=True)))
-        assert (config.optim.epochs, config.optim.lr) == (12, 0.0001)
+        assert (config.optim.epochs, config.optim.lr) == (6, 0.00002)
 
     def test_another_architecture_than_the_run_has(self, finished: Any) -> None:
         with pytest.raises(ConfigError, match=r"--model unet: .* is fast_scnn; leave --model away"):
