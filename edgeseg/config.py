@@ -112,8 +112,7 @@ class DistillationConfig:
     teacher: Path | None = None
     """Run or checkpoint of a network with the same classes whose answers are imitated."""
     distill: Literal["logits", "channel", "features"] = "channel"
-    """What is imitated: each pixel's class probabilities, each class's map over the picture (CWD), or inner features
-    together with those maps."""
+    """What is imitated: pixels' class probabilities, classes' maps (CWD), or those maps and inner features."""
     temperature: float = 3.0
     """Softens both networks' answers before they are compared."""
     distill_weight: float = 3.0

@@ -25,8 +25,7 @@ class ExportConfig:
     int8: bool = False
     """Also write int8 files, their ranges measured on calibration pictures."""
     max_drop: float | None = None
-    """With --int8: points of mIoU that an int8 file may lose on the compared pictures (% of pixels where they have no
-    truth). The most sensitive layers go back to float until that holds."""
+    """With --int8: points of mIoU (% of pixels without truth) it may cost; layers go back to float until it holds."""
     calibration: str | None = None
     """Pictures to calibrate int8 on: a data set, or a folder of pictures. The run's training pictures if not given."""
     calibration_count: int = 128

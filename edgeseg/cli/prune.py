@@ -51,9 +51,7 @@ class ChannelsConfig:
     """Which channels go."""
 
     criterion: Literal["taylor", "l1", "bn", "fpgm"] = "taylor"
-    """What makes a channel matter: the change of the loss without it, estimated from gradients on training pictures,
-    for what it costs (`taylor`, by far the gentlest); the L1 norm of its filters; the scale of its batch normalisation
-    (`bn`); its filters' distance to the layer's others (`fpgm`)."""
+    """What matters: the loss it saves, by gradients (`taylor`, gentlest), filter or BN size, or being unlike others."""
     scope: Literal["global", "layer"] = "global"
     """`global` ranks the channels of all layers together; `layer` takes the same share of each."""
     round_to: int = 8
