@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from edgeseg.optimize.quantise import Quantise
 from edgeseg.optimize.space import Variant, Weights
@@ -52,7 +51,9 @@ class ModelFiles:
     def _make(self, variant: Variant, path: Path) -> None:
         module = self.module(variant.weights, input_size(self.contract, variant.resolution))
         if variant.precision == "qat":
-            _write_trained_for_int8(module, path, variant.engine)
+            from edgeseg_export.quantized_onnx import export_quantized
+
+            export_quantized(module, path)
             return
         if variant.kind == ("float32", "onnxruntime"):
             export_onnx(module, path)
@@ -64,19 +65,6 @@ class ModelFiles:
         from edgeseg_export.openvino_file import read_folded, save_ir
 
         save_ir(read_folded(source), path, contract_metadata(module, variant.precision))
-
-
-def _write_trained_for_int8(module: Deployable, path: Path, engine: str) -> None:
-    from edgeseg_export.openvino_file import save_ir
-    from edgeseg_export.quantized_onnx import export_quantized_onnx, read_quantized
-
-    if engine == "onnxruntime":
-        export_quantized_onnx(module, path, "onnxruntime")
-        return
-    with TemporaryDirectory() as folder:
-        source = Path(folder) / "model.onnx"
-        export_quantized_onnx(module, source, "openvino")
-        save_ir(read_quantized(source), path, contract_metadata(module, "int8"))
 
 
 def computed_in(variant: Variant) -> Precision:

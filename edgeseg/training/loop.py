@@ -13,8 +13,9 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from edgeseg.compress.distillation import Distiller
-from edgeseg.config import TrainConfig, flatten, given
+from edgeseg.config import TrainConfig, given
 from edgeseg.data.augment import augmentation
 from edgeseg.data.base import IGNORE, SegmentationData
 from edgeseg.data.torch_dataset import TrainingSet
@@ -35,7 +36,7 @@ from edgeseg.training.losses import Loss, class_weights, make_loss
 from edgeseg.training.machine import choose_accelerator, choose_precision
 from edgeseg.training.optimisation import make_average, make_optimizer, make_schedule
 from edgeseg.training.runlog import RunLog, prediction_strip
-from edgeseg.training.start import make_contract, make_distiller, make_module, resolve, starting_point
+from edgeseg.training.start import describe, make_contract, make_distiller, make_module, resolve
 from edgeseg.training.state import State, begin, check_folder
 from edgeseg_export.deployable import Deployable, TorchSegmenter
 from edgeseg_runtime.contract import Contract
@@ -43,6 +44,8 @@ from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.metrics import Scores
 from edgeseg_runtime.progress import Progress, silent
 
+Objective: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From uint8 (N, H, W, 3) frames, (N, C, h, w) scores and (N, H, W) targets to what is minimised."""
 SHOWN = 3
 """Validation pictures whose masks go to TensorBoard after every epoch."""
 
@@ -97,19 +100,20 @@ def train(
         state.load(config.out)
     elif fabric.is_global_zero:
         begin(config, state)
+    objective, described = make_objective(criterion, distiller, fabric), describe(config, contract)
     # Fabric's optimiser only wraps the state's own, which is what the schedule drives and what is saved.
     wrapped, optimizer = fabric.setup(module, state.optimizer)
     with RunLog(config.out, state.epoch) if fabric.is_global_zero else nullcontext() as log:
-        if log is not None and config.model.init is not None and state.epoch == 0:
+        if log is not None and config.model.init is not None and state.best == -math.inf:
             # what another run reached is only replaced by something better
-            scores = score_epoch(config, state, contract, log, math.nan, val_data, fabric.device, progress)
+            scores = score_epoch(config.out, state, described, log, math.nan, val_data, fabric.device, progress)
             report(f"at the start  val mIoU {scores.mean_iou:.4f}")
         while state.epoch < epochs and not _out_of_patience(state, config.optim.patience):
             state.epoch += 1
-            loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, criterion, distiller, progress)
+            loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, objective, progress)
             due = state.epoch % config.optim.score_every == 0 or state.epoch == epochs
             if log is not None and due:
-                scores = score_epoch(config, state, contract, log, loss, val_data, fabric.device, progress)
+                scores = score_epoch(config.out, state, described, log, loss, val_data, fabric.device, progress)
                 report(
                     f"epoch {state.epoch}/{epochs}  loss {loss:.4f}  val mIoU {scores.mean_iou:.4f}"
                     f"  best {state.best:.4f} (epoch {state.best_epoch})"
@@ -127,8 +131,7 @@ def train_epoch(
     module: Any,
     optimizer: Any,
     loader: DataLoader[tuple[Tensor, Tensor]],
-    criterion: Loss,
-    distiller: Distiller | None,
+    objective: Objective,
     progress: Progress,
 ) -> float:
     """Do one pass over the training pictures and return the mean loss."""
@@ -141,12 +144,7 @@ def train_epoch(
     label = f"epoch {state.epoch}/{config.optim.epochs}"
     for frames, target in progress(loader, label, len(loader)):
         frames, target = frames.to(fabric.device, non_blocking=True), target.to(fabric.device, non_blocking=True)
-        scores = module(frames)
-        full = F.interpolate(scores.float(), size=target.shape[1:], mode="bilinear", align_corners=False)
-        loss = criterion(full, target.long())
-        if distiller is not None:
-            with fabric.autocast():
-                loss = loss + distiller(frames, scores)
+        loss = objective(frames, module(frames), target)
         optimizer.zero_grad()
         fabric.backward(loss)
         if config.optim.clip > 0:
@@ -162,9 +160,9 @@ def train_epoch(
 
 
 def score_epoch(
-    config: TrainConfig,
+    out: Path,
     state: State,
-    contract: Contract,
+    described: Checkpoint,
     log: RunLog,
     loss: float,
     val_data: SegmentationData,
@@ -172,7 +170,7 @@ def score_epoch(
     progress: Progress,
 ) -> Scores:
     """Score the averaged weights through the deployed path, in float32; log them; save checkpoints and state."""
-    net = state.average.module
+    net, contract = state.average.module, described.contract
     segment = TorchSegmenter(Deployable(net, contract), device)
     scores = evaluate(segment, val_data, contract.names, progress)
     metrics = scores.as_dict(contract.names)
@@ -184,21 +182,12 @@ def score_epoch(
         sample = val_data.read(index)
         strip = prediction_strip(sample.image, sample.mask, segment(sample.image), contract)
         log.add_picture(f"val/{val_data.name(index)}", strip, state.epoch)
-    start = starting_point(config)
-    checkpoint = Checkpoint(
-        given(config.model.model),
-        contract,
-        state.epoch,
-        metrics,
-        flatten(config),
-        channels={} if start is None else start.channels,
-        quantized=config.model.qat or (start is not None and start.quantized),
-    )
+    checkpoint = replace(described, epoch=state.epoch, metrics=metrics)
     if scores.mean_iou > state.best:
         state.best, state.best_epoch = scores.mean_iou, state.epoch
-        save_checkpoint(config.out / BEST, net, checkpoint)
-    save_checkpoint(config.out / LAST, net, checkpoint)
-    state.save(config.out)  # last: an epoch counts as done when all its files are there
+        save_checkpoint(out / BEST, net, checkpoint)
+    save_checkpoint(out / LAST, net, checkpoint)
+    state.save(out)  # last: an epoch counts as done when all its files are there
     return scores
 
 
@@ -254,6 +243,20 @@ def make_criterion(config: TrainConfig, data: SegmentationData, device: torch.de
         values = class_weights(counts[: len(data.labels)].tolist(), config.loss.class_weights)
         weight = torch.tensor(values, device=device)
     return make_loss(config.loss, IGNORE, weight)
+
+
+def make_objective(criterion: Loss, distiller: Distiller | None, fabric: Fabric) -> Objective:
+    """Return the loss at the targets' size, with what the teacher adds to it where there is one."""
+
+    def objective(frames: Tensor, scores: Tensor, target: Tensor) -> Tensor:
+        full = F.interpolate(scores.float(), size=target.shape[1:], mode="bilinear", align_corners=False)
+        loss = criterion(full, target.long())
+        if distiller is None:
+            return loss
+        with fabric.autocast():
+            return loss + distiller(frames, scores)
+
+    return objective
 
 
 def _out_of_patience(state: State, patience: int) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeseg.compress.distillation import Distiller, check_teacher
-from edgeseg.config import ModelConfig, TrainConfig, given
+from edgeseg.config import ModelConfig, TrainConfig, flatten, given
 from edgeseg.data.base import IGNORE, SegmentationData
 from edgeseg.models import build
 from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, load_deployable, read_checkpoint
@@ -44,6 +44,19 @@ def resolve(config: TrainConfig) -> TrainConfig:
         model=replace(config.model, model=config.model.model or model),
         data=replace(config.data, size=config.data.size or size),
         optim=replace(config.optim, epochs=config.optim.epochs or epochs, lr=config.optim.lr or lr),
+    )
+
+
+def describe(config: TrainConfig, contract: Contract) -> Checkpoint:
+    """Return what the run's checkpoints say of themselves, but for epoch and metrics."""
+    start = starting_point(config)
+    return Checkpoint(
+        given(config.model.model),
+        contract,
+        epoch=0,
+        config=flatten(config),
+        channels={} if start is None else start.channels,
+        quantized=config.model.qat or (start is not None and start.quantized),
     )
 
 

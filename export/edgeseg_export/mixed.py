@@ -117,7 +117,7 @@ class MixedSearch:
     def settle(self, build: Build, rank: Callable[[], Sequence[str]], float_file: Path, path: Path) -> Mixed:
         """Write the file `path` in a folder that is not there yet, and return what was found.
 
-        `float_file` is the same engine's float32.         Raises GateFailed when the bound cannot be met.
+        `float_file` is the same engine's float32. Raises GateFailed when the bound cannot be met.
         """
         name, unit = path.parent.name, ""
         with tempfile.TemporaryDirectory() as folder:

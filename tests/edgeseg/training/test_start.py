@@ -10,6 +10,7 @@ import torch
 from edgeseg.config import DataConfig, DistillationConfig, ModelConfig, OptimConfig, TrainConfig
 from edgeseg.data.open import open_data
 from edgeseg.training.checkpoint import BEST, load_checkpoint, load_deployable, read_checkpoint
+from edgeseg.training.runlog import METRICS, read_metrics
 from edgeseg.training.start import make_contract, resolve, starting_net
 from edgeseg_runtime.errors import CheckpointError, ConfigError, DatasetError
 
@@ -79,6 +80,21 @@ class Renamed:
 
 
 class TestRuns:
+    def test_a_run_killed_in_its_first_epoch_scores_its_start_once(
+        self, finished: Any, train_tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = replace(finished.config, out=tmp_path / "run", model=ModelConfig(init=finished.out))
+
+        def killed(*_: Any) -> float:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr("edgeseg.training.loop.train_epoch", killed)
+            with pytest.raises(KeyboardInterrupt):
+                train_tiny(config)
+        train_tiny(config, resume=True)
+        assert [row["epoch"] for row in read_metrics(config.out / METRICS)] == [0, 1, 2, 3]
+
     def test_learning_from_a_teacher_on_from_another_run(self, finished: Any, train_tiny: Any, tmp_path: Path) -> None:
         config = replace(
             finished.config,
