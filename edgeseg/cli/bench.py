@@ -62,9 +62,9 @@ def bench(paths: tuple[Path, ...], /, *, config: BenchConfig | None = None) -> N
     """Measure exported files on this machine, and say whether int8 is worth it here.
 
     Latency from picture to mask and its stages, frames a second, start-up, memory,
-    size and, with --data, accuracy. PATHS are model files, their folders, or a whole
-    export (what failed its gate is left out). All of them take turns in one process,
-    so ratios hold on a busy machine too. Writes bench.json and bench.png.
+    size and, with --data, accuracy. PATHS are model files, their folders, or a
+    whole export (what failed its gate is left out). All of them take turns in one
+    process, so ratios hold on a busy machine too. Writes bench.json and bench.png.
 
     For example:
 

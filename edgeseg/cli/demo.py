@@ -72,8 +72,8 @@ def demo(*, config: DemoConfig | None = None) -> None:
 
     Trains a small model, exports it to ONNX and OpenVINO in float and int8 behind
     the parity gate, shows the gate refusing two spoilt copies, measures every file,
-    and streams a generated drive to an annotated video. Opens nothing. The exit code
-    is 1 if a gate refuses what is sound, or lets pass what was spoilt.
+    and streams a generated drive to an annotated video. Opens nothing. The exit
+    code is 1 if a gate refuses what is sound, or lets pass what was spoilt.
 
     For example:
 

@@ -36,8 +36,8 @@ class EvalConfig:
 def evaluate(model: Path, /, *, config: Annotated[EvalConfig, Parameter(name="*")] | None = None) -> None:
     """Score a model against labelled pictures: mIoU, per-class IoU, accuracy, precision, recall, F1.
 
-    MODEL is a run folder, a checkpoint, or any .onnx or .xml file with a contract inside. Masks go the deployed way and
-    are compared at the size of the truth.
+    MODEL is a run folder, a checkpoint, or any .onnx or .xml file with a contract
+    inside. Masks go the deployed way and are compared at the size of the truth.
 
     For example:
 

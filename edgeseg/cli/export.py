@@ -56,8 +56,9 @@ class ExportConfig:
 def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = False) -> None:
     """Write ONNX and OpenVINO files of a run and prove that their masks are the same.
 
-    RUN is a run folder or a .safetensors checkpoint. Every file is read back and run from picture to mask beside the
-    PyTorch original. A file whose masks differ too much is kept only under rejected/, and the exit code is 1.
+    RUN is a run folder or a .safetensors checkpoint. Every file is read back and
+    run from picture to mask beside the PyTorch original. A file whose masks differ
+    too much is kept only under rejected/, and the exit code is 1.
 
     For example:
 

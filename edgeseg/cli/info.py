@@ -21,7 +21,8 @@ def info(path: Path, /, *, json: bool = False) -> None:
     """Show what is in a model file or a run.
 
     PATH is an .onnx or OpenVINO .xml file, a folder that an export wrote, a run
-    folder, or a .safetensors checkpoint. Neither torch nor the run's data is needed.
+    folder, or a .safetensors checkpoint. Neither torch nor the run's data is
+    needed.
 
     For example:
 

@@ -111,20 +111,22 @@ class OptimizeConfig:
 def optimize(run: Path, /, *, config: OptimizeConfig, resume: bool = False, json: bool = False) -> int:
     """Find the model that meets a budget: resolution, pruning, precision, engine and threads.
 
-    RUN is a run folder or a .safetensors checkpoint. Cheap trials come first: latencies
-    of untrained shapes, then masks, and training only where it could still win. The choice
-    is the highest mIoU within the budget, the faster one if equal, and has passed the
-    parity gate. Smaller nets are taken to be no slower, and coarser ones no more accurate:
-    what cannot win is not tried.
+    RUN is a run folder or a .safetensors checkpoint. Cheap trials come first:
+    latencies of untrained shapes, then masks, and training only where it could
+    still win. The choice is the highest mIoU within the budget, the faster one if
+    equal, and has passed the parity gate. Smaller nets are taken to be no slower,
+    and coarser ones no more accurate: what cannot win is not tried.
 
     Leaves in --out: chosen/ (the file, choice.json with the reason, report.html),
-    trials.csv, optimize.json, pareto.png, the runs that were trained, and trials.jsonl,
-    from which --resume goes on, with another budget or grid too. If nothing meets the
-    budget the exit code is 1, the nearest trial is named, and there is no chosen/.
+    trials.csv, optimize.json, pareto.png, the runs that were trained, and
+    trials.jsonl, from which --resume goes on, with another budget or grid too. If
+    nothing meets the budget the exit code is 1, the nearest trial is named, and
+    there is no chosen/.
 
-    With --target, latencies here are multiplied by the ratio of the profile's to this
-    machine's, for each kind of file (precision, engine, threads), unpruned at full size.
-    That is an estimate: measure on the other machine before relying on it.
+    With --target, latencies here are multiplied by the ratio of the profile's to
+    this machine's, for each kind of file (precision, engine, threads), unpruned at
+    full size. That is an estimate: measure on the other machine before relying on
+    it.
 
     For example:
 

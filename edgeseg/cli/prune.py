@@ -112,10 +112,11 @@ class PruneConfig:
 def prune(run: Path, /, *, config: PruneConfig, json: bool = False) -> None:
     """Take whole channels out of a trained network, then fine-tune it with its unpruned self as the teacher.
 
-    RUN is a run folder or a .safetensors checkpoint. What is left is a smaller network,
-    exported, measured and trained on like any other. Leaves in --out: start.safetensors,
-    pruned and not yet fine-tuned, and the run that started from it. If that is killed, it
-    goes on with `edgeseg train --config OUT/config.yaml --resume`.
+    RUN is a run folder or a .safetensors checkpoint. What is left is a smaller
+    network, exported, measured and trained on like any other. Leaves in --out:
+    start.safetensors, pruned and not yet fine-tuned, and the run that started from
+    it. If that is killed, it goes on with `edgeseg train --config OUT/config.yaml
+    --resume`.
 
     For example:
 

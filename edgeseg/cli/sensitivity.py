@@ -67,10 +67,11 @@ class SensitivityConfig:
 def sensitivity(run: Path, /, *, config: SensitivityConfig | None = None, json: bool = False) -> None:
     """Show what int8 costs and gains, layer by layer.
 
-    RUN is a run folder or a .safetensors checkpoint. Costs: how many pixels change their class when one layer alone
-    is int8. Gains: the time of each kind of operator in float and in int8, from each engine's own profile, and which
-    file to run on this machine. Uses the files of `edgeseg export --int8` where they are there and of this
-    checkpoint, and makes its own where they are not.
+    RUN is a run folder or a .safetensors checkpoint. Costs: how many pixels change
+    their class when one layer alone is int8. Gains: the time of each kind of
+    operator in float and in int8, from each engine's own profile, and which file to
+    run on this machine. Uses the files of `edgeseg export --int8` where they are
+    there and of this checkpoint, and makes its own where they are not.
 
     For example:
 

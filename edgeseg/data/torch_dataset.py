@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from edgeseg.data.augment import Augmentation
-from edgeseg.data.base import SegmentationData
+from edgeseg.data.base import Sample, SegmentationData
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.preprocess import Image, Mask, to_input, to_input_mask
 from edgeseg_runtime.progress import Progress, silent
@@ -70,3 +71,15 @@ class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
     def _load(self, index: int) -> tuple[Image, Mask]:
         sample = self.data.read(index)
         return to_input(sample.image, self.contract), to_input_mask(sample.mask, self.contract)
+
+
+def drawn_samples(data: SegmentationData, count: int, batch: int, seed: int) -> Iterator[list[Sample]]:
+    """Yield `count` samples (all if there are fewer), drawn by `seed`, in lists of `batch`, the last one shorter."""
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:count].tolist()
+    for first in range(0, len(order), batch):
+        yield [data.read(index) for index in order[first : first + batch]]
+
+
+def stack_frames(samples: Iterable[Sample], contract: Contract) -> Tensor:
+    """Return the pictures of samples as uint8 (N, H, W, 3) frames at the contract's size."""
+    return torch.stack([torch.from_numpy(to_input(sample.image, contract)) for sample in samples])

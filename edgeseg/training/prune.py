@@ -19,6 +19,7 @@ from edgeseg.compress.importance import Losses
 from edgeseg.compress.pruning import Cost, PruneOptions, PruneReport, prune, prune_to, step_ratios
 from edgeseg.config import ModelConfig, TrainConfig, flatten, given
 from edgeseg.data.base import IGNORE, SegmentationData
+from edgeseg.data.torch_dataset import drawn_samples, stack_frames
 from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, save_checkpoint
 from edgeseg.training.evaluate import evaluate
 from edgeseg.training.loop import train
@@ -29,7 +30,7 @@ from edgeseg_export.deployable import Deployable, TorchSegmenter
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.files import remove
-from edgeseg_runtime.preprocess import to_input, to_input_mask
+from edgeseg_runtime.preprocess import to_input_mask
 from edgeseg_runtime.progress import Progress, silent
 
 START = "start.safetensors"
@@ -139,10 +140,8 @@ def gradient_losses(contract: Contract, data: SegmentationData, seed: int) -> Lo
     def losses(net: nn.Module) -> Iterator[Tensor]:
         device = next(net.parameters()).device
         module = Deployable(net, contract).to(device)
-        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:GRADIENT_PICTURES].tolist()
-        for first in range(0, len(order), GRADIENT_BATCH):
-            samples = [data.read(index) for index in order[first : first + GRADIENT_BATCH]]
-            frames = torch.stack([torch.from_numpy(to_input(sample.image, contract)) for sample in samples])
+        for samples in drawn_samples(data, GRADIENT_PICTURES, GRADIENT_BATCH, seed):
+            frames = stack_frames(samples, contract)
             masks = torch.stack([torch.from_numpy(to_input_mask(sample.mask, contract)) for sample in samples])
             scores = module.scores(frames.to(device))
             full = F.interpolate(scores, size=contract.size, mode="bilinear", align_corners=False)

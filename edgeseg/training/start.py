@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from edgeseg.compress.distillation import Distiller, check_teacher
 from edgeseg.config import ModelConfig, TrainConfig, flatten, given
 from edgeseg.data.base import IGNORE, SegmentationData
+from edgeseg.data.torch_dataset import drawn_samples, stack_frames
 from edgeseg.models import build
 from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, load_deployable, read_checkpoint
 from edgeseg.training.evaluate import check_classes
 from edgeseg_export.deployable import Deployable
 from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Contract
 from edgeseg_runtime.errors import ConfigError
-from edgeseg_runtime.preprocess import to_input
 from edgeseg_runtime.progress import Progress, silent
 
 MODEL, SIZE = "fast_scnn", (360, 480)
@@ -117,11 +117,8 @@ def starting_net(config: ModelConfig, contract: Contract) -> nn.Module:
 
 def calibration_batches(module: Deployable, data: SegmentationData, seed: int) -> Iterator[Tensor]:
     """Yield normalised (N, 3, H, W) batches of training pictures, drawn by `seed`."""
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:CALIBRATION].tolist()
-    for first in range(0, len(order), CALIBRATION_BATCH):
-        pictures = [data.read(index).image for index in order[first : first + CALIBRATION_BATCH]]
-        frames = torch.stack([torch.from_numpy(to_input(picture, module.contract)) for picture in pictures])
-        yield module.normalise(frames)
+    for samples in drawn_samples(data, CALIBRATION, CALIBRATION_BATCH, seed):
+        yield module.normalise(stack_frames(samples, module.contract))
 
 
 def make_distiller(config: TrainConfig, module: Deployable, device: torch.device) -> Distiller | None:

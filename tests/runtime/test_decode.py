@@ -171,8 +171,9 @@ def test_masks_are_new_each_time_and_buffers_leave_no_trace() -> None:
 def test_scores_are_read_only_to_the_decoder() -> None:
     for size in ((5, 5), (40, 40)):
         scores = random_scores(5, 5, 5, seed=1)
+        expected = ScoreDecoder(*size)(scores.copy())
         scores.flags.writeable = False
-        ScoreDecoder(*size)(scores)
+        np.testing.assert_array_equal(ScoreDecoder(*size)(scores), expected)
 
 
 def test_scores_in_another_memory_order_give_the_same_mask() -> None:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from edgeseg.cli.app import run
 from edgeseg.cli.demo import best_row, clear, int8_file
@@ -16,10 +16,6 @@ from edgeseg.cli.demo_faults import refuse_faults
 from edgeseg.cli.demo_steps import verb
 from edgeseg.cli.demo_strip import BAND, GAP, TILE, legend, richest, write_strip
 from edgeseg.data.procedural import ProceduralData, ProceduralSpec, procedural_clip
-from edgeseg.models import build
-from edgeseg.training.checkpoint import BEST, Checkpoint, save_checkpoint
-from edgeseg_export.deployable import Deployable
-from edgeseg_export.onnx_file import export_onnx
 from edgeseg_export.parity.faults import swap_labels
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError, GateFailed
@@ -28,20 +24,9 @@ DATA = "procedural:64x96,n=40"
 
 
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(tmp_path_factory: pytest.TempPathFactory, untrained_run: Callable[[Path, str], Path]) -> Path:
     """A run that has learnt nothing, and its float file."""
-    folder = tmp_path_factory.mktemp("run")
-    labels = ProceduralData(ProceduralSpec.parse(DATA), "val").labels
-    contract = Contract(labels, 64, 96)
-    torch.manual_seed(0)
-    net = build("fast_scnn", len(labels), contract.size)
-    for parameter in net.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.kaiming_normal_(parameter)  # scores far enough apart that no rounding decides
-    checkpoint = Checkpoint("fast_scnn", contract, epoch=1, config={"data": DATA, "val_split": "val"})
-    save_checkpoint(folder / BEST, net, checkpoint)
-    export_onnx(Deployable(net.eval(), contract), folder / "model.onnx")
-    return folder
+    return untrained_run(tmp_path_factory.mktemp("run"), DATA)
 
 
 def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -1,39 +1,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from edgeseg.cli.app import run
-from edgeseg.data.procedural import ProceduralData, ProceduralSpec
-from edgeseg.models import build
-from edgeseg.training.checkpoint import BEST, Checkpoint, save_checkpoint
-from edgeseg_export.deployable import Deployable
-from edgeseg_export.onnx_file import export_onnx
 from edgeseg_export.parity.faults import plant, rename_labels, swap_labels
-from edgeseg_runtime.contract import Contract
 
 DATA = "procedural:64x96,n=96"
 PICTURES = 24
 
 
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(tmp_path_factory: pytest.TempPathFactory, untrained_run: Callable[[Path, str], Path]) -> Path:
     """A run that has learnt nothing, and its float file: its masks are noise, which is as good as any to compare."""
-    folder = tmp_path_factory.mktemp("run")
-    labels = ProceduralData(ProceduralSpec.parse(DATA), "val").labels
-    contract = Contract(labels, 64, 96)
-    torch.manual_seed(0)
-    net = build("fast_scnn", len(labels), contract.size)
-    for parameter in net.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.kaiming_normal_(parameter)  # scores far enough apart that no rounding decides
-    checkpoint = Checkpoint("fast_scnn", contract, epoch=1, config={"data": DATA, "val_split": "val"})
-    save_checkpoint(folder / BEST, net, checkpoint)
-    export_onnx(Deployable(net.eval(), contract), folder / "model.onnx")
-    return folder
+    return untrained_run(tmp_path_factory.mktemp("run"), DATA)
 
 
 @pytest.fixture(scope="module")
