@@ -19,8 +19,22 @@ class Shot:
     Handled by one thread at a time.
     """
 
-    def __init__(self, frame: Frame, result: SemanticResult, table: Image, opacity: float) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        result: SemanticResult,
+        table: Image,
+        opacity: float,
+        *,
+        masked_at: float | None = None,
+        fresh: bool = True,
+    ) -> None:
         self.frame, self.result = frame, result
+        self.masked_at = frame.captured_at if fresh else masked_at
+        """When the frame that the mask was made from was captured (`time.monotonic`); None: there is no mask, and the
+        result's is all 255."""
+        self.fresh = fresh
+        """Whether the mask was made from this very frame."""
         self._table, self._opacity = table, opacity
         self._picture: Image | None = None
 

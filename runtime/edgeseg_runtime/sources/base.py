@@ -23,6 +23,8 @@ class Frame:
     """Seconds into the recording, or since a live source's first frame; None for pictures."""
     name: str
     """What files made from it are called: the picture's stem, or the index in six digits."""
+    camera: str = ""
+    """The live camera it came from, by its name in the stream; empty where there is only one source."""
 
 
 class Source(Protocol):
