@@ -8,9 +8,8 @@ from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 Fate: TypeAlias = Literal["inferred", "reused", "failed"]
-Cause: TypeAlias = Literal["overtaken", "static", "stopped", "stale"]
-"""Why a frame was dropped: a newer one came; nothing had changed since the last mask; the stream ended before its turn;
-it had grown older than anyone wants to see."""
+Cause: TypeAlias = Literal["overtaken", "no model", "stopped"]
+"""Why a frame was dropped: a newer one came; no model was ready for it; the stream ended before its turn."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,13 @@ class Ledger:
 
     def drop(self, cause: Cause, frames: int = 1) -> None:
         """Say why frames were dropped."""
-        with self._lock:
-            self._dropped[cause] += frames
+        if frames:
+            with self._lock:
+                self._dropped[cause] += frames
+
+    def settle(self) -> None:
+        """Book whatever is still in flight as stopped: nobody will decide about it any more."""
+        self.drop("stopped", self.account().in_flight)
 
     def account(self) -> Account:
         """Return the ledger as it is now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from threading import Lock
 from typing import Generic, TypeVar
 
 from edgeseg_runtime.draw import overlay
@@ -14,10 +15,7 @@ T = TypeVar("T")
 
 
 class Shot:
-    """A frame, what the model says of it, and the picture of both: drawn when first asked for, once for all outputs.
-
-    Handled by one thread at a time.
-    """
+    """A frame, what the model says of it, and the picture of both: drawn when first asked for, once for all outputs."""
 
     def __init__(
         self,
@@ -37,17 +35,28 @@ class Shot:
         """Whether the mask was made from this very frame."""
         self._table, self._opacity = table, opacity
         self._picture: Image | None = None
+        self._lock = Lock()
 
     @property
     def picture(self) -> Image:
-        """The frame with the coloured mask over it, uint8 H×W×3 BGR."""
-        if self._picture is None:
-            self._picture = overlay(self.frame.image, self.result.mask, self._table, self._opacity)
-        return self._picture
+        """The frame with the coloured mask over it, uint8 H×W×3 BGR. Not to be drawn on: others show it too."""
+        with self._lock:
+            if self._picture is None:
+                self._picture = overlay(self.frame.image, self.result.mask, self._table, self._opacity)
+            return self._picture
 
 
 class Sink(ABC, Generic[T]):
     """An output. Costly work belongs in `encode`, which workers call at the same time and in any order."""
+
+    name = "output"
+    """What figures and events call it."""
+
+    backlog: int = 1
+    """Shots that may wait for it in a live stream; what does not fit is dropped, the oldest first."""
+
+    in_main_thread: bool = False
+    """Whether it must be driven from the thread that runs the stream, as windows must."""
 
     patience: float | None = None
     """Seconds after which `idle` wants to be called when no frame comes; None: it need not be."""

@@ -21,6 +21,9 @@ class JsonLinesSink(Sink[str]):
     one by one, so that another program can follow them; a line is either whole or not there.
     """
 
+    name = "jsonl"
+    backlog = 64
+
     def __init__(self, target: str) -> None:
         self._target = target
         self._file: TextIO

@@ -20,6 +20,9 @@ CLASS_TABLE = "classes.csv"
 class MasksSink(Sink[dict[str, bytes]]):
     """Writes `<name>.png`, 8-bit class indices, and the class table; with `overlays` also `<name>.overlay.jpg`."""
 
+    name = "masks"
+    backlog = 8
+
     def __init__(self, folder: Path, contract: Contract, *, overlays: bool = False) -> None:
         self._folder, self._overlays = folder, overlays
         try:

@@ -26,6 +26,9 @@ class VideoSink(Sink[Image]):
     drops frames plays at its own pace; without, each frame is written once.
     """
 
+    name = "video"
+    backlog = 8
+
     def __init__(self, path: Path, fps: float = DEFAULT_FPS, *, keep_time: bool = False) -> None:
         if path.suffix.lower() not in CODECS:
             raise OutputError(f"--video writes {' or '.join(CODECS)} files, got {str(path)!r}")

@@ -19,6 +19,8 @@ _KEYS = (ord("q"), 27)  # 27: Escape
 class WindowSink(Sink[Image]):
     """Shows annotated frames. Raises OutputError where no window can be opened."""
 
+    name = "window"
+    in_main_thread = True
     patience = 0.03
 
     def __init__(self) -> None:

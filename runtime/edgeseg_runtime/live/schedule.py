@@ -1,0 +1,45 @@
+"""Whose frame goes through the model next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Condition
+
+from edgeseg_runtime.live.track import Track
+from edgeseg_runtime.sources.base import Frame
+
+
+class Scheduler:
+    """Earliest deadline first (Liu and Layland, "Scheduling Algorithms for Multiprogramming", JACM 1973).
+
+    A camera's deadline is one of its frame times after it was last served. So each gets its share by its own rate, and
+    one that gives nothing costs the others nothing.
+    """
+
+    def __init__(self, tracks: Sequence[Track]) -> None:
+        self._tracks = tracks
+        self._changed = Condition()
+        self._news = False
+        for track in tracks:
+            track.camera.on_frame = self.wake
+
+    def wake(self) -> None:
+        """Look again: a frame came, or something else happened."""
+        with self._changed:
+            self._news = True
+            self._changed.notify()
+
+    def next(self, timeout: float) -> tuple[Track, Frame] | None:
+        """Wait for a frame and take it; None after `timeout` seconds without one, or when woken for something else."""
+        if (found := self._take()) is not None:
+            return found
+        with self._changed:
+            self._changed.wait_for(lambda: self._news, timeout)
+            self._news = False
+        return self._take()
+
+    def _take(self) -> tuple[Track, Frame] | None:
+        for track in sorted(self._tracks, key=lambda track: track.deadline):
+            if track.waiting and (frame := track.take()) is not None:
+                return track, frame
+        return None
