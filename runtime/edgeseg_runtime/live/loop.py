@@ -8,27 +8,25 @@ no longer the newest. The calling thread drives windows and looks out for the en
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Event as Flag
 from threading import Thread
 from time import monotonic
 from typing import Any
 
-from edgeseg_runtime.contract import Contract
-from edgeseg_runtime.draw import color_table
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.live.base import InferenceFailed, LiveCamera, LiveModel, ModelNotReady
+from edgeseg_runtime.live.every_frame import Carry, EveryFrame
 from edgeseg_runtime.live.outlet import Outlet
-from edgeseg_runtime.live.schedule import Scheduler
+from edgeseg_runtime.live.presenter import Inferred, Presenter, Skip
+from edgeseg_runtime.live.show import Filter, Show
 from edgeseg_runtime.live.status import Status
 from edgeseg_runtime.live.summary import LiveSummary
-from edgeseg_runtime.live.track import Masked, Track, percentiles
+from edgeseg_runtime.live.track import Track, percentiles
 from edgeseg_runtime.memory import keep_freed_memory
 from edgeseg_runtime.pipeline import Stop
-from edgeseg_runtime.preprocess import Image
-from edgeseg_runtime.result import SemanticResult
-from edgeseg_runtime.sinks.base import Shot, Sink
+from edgeseg_runtime.sinks.base import Sink
 from edgeseg_runtime.sources.base import Frame
 from edgeseg_runtime.stats import Histogram
 
@@ -37,11 +35,6 @@ _GLANCE_SECONDS = 0.2
 """How often each thread looks up, when nothing comes, to see whether the end is wanted."""
 END_SECONDS = 1.5
 """How long the end may take, all outputs and cameras together."""
-
-Filter = Callable[[Shot], Image]
-"""From a shot to the picture that outputs may see in place of its frame's, for privacy and the like."""
-Skip = Callable[[Track, Frame], bool]
-"""Whether a frame may be shown with its camera's last mask instead of going through the model."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +47,11 @@ class LiveOptions:
     """Of the coloured mask over the frame, 0..1."""
     filters: tuple[Filter, ...] = ()
     """Applied one after the other, before any output sees a frame."""
-    skip: Skip | None = None
-    """None: every frame that is taken goes through the model."""
+    skip: Callable[[], Skip] | None = None
+    """Makes, for each camera, what finds frames on which nothing changed; None: the model gets all it can take."""
+    carry: Callable[[], Carry] | None = None
+    """Makes, for each camera, what carries masks on to later frames: every frame is then shown. None: only frames with
+    a mask of their own are."""
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -77,13 +73,18 @@ class LiveLoop:
     ) -> None:
         self._model, self._options, self._events = model, options or LiveOptions(), events or Events()
         self.tracks = tuple(Track(camera) for camera in cameras)
-        self._several = len(cameras) > 1
-        self._scheduler = Scheduler(self.tracks)
         self._outlets = tuple(Outlet(sink, self._events) for sink in sinks)
         self._stages = {name: Histogram() for name in STAGES}
-        self._table: tuple[Contract | None, Image | None] = (None, None)
         self._ending = Flag()
-        self._shown = 0
+        wanted = self._options
+        show = Show(
+            self._outlets, wanted.filters, wanted.opacity, wanted.limit, self._ending.set, several=len(cameras) > 1
+        )
+        self._presenter: Presenter = (
+            Inferred(self.tracks, show, wanted.skip)
+            if wanted.carry is None
+            else EveryFrame(self.tracks, show, wanted.carry, wanted.skip)
+        )
         self._started_at = monotonic()
         self._error: BaseException | None = None
 
@@ -101,6 +102,7 @@ class LiveLoop:
                 outlet.start()
             for track in self.tracks:
                 track.camera.start()
+            self._presenter.start()
             worker.start()
             ended = self._look_after(stop, watch)
         finally:
@@ -146,54 +148,27 @@ class LiveLoop:
     def _work(self) -> None:
         try:
             while not self._ending.is_set():
-                taken = self._scheduler.next(_GLANCE_SECONDS)
+                taken = self._presenter.next(_GLANCE_SECONDS)
                 if taken is not None:
-                    self._take(*taken)
+                    self._infer(*taken)
         except BaseException as error:  # raised again in the thread that runs the stream
             self._error = error
         finally:
             self._ending.set()
 
-    def _take(self, track: Track, frame: Frame) -> None:
-        last = track.masked
-        if last is not None and self._options.skip is not None and self._options.skip(track, frame):
-            track.served(monotonic())
-            self._show(track, frame, last.result, last.frame.captured_at, fresh=False)
-            return
+    def _infer(self, track: Track, frame: Frame) -> None:
         try:
             result = self._model.infer(frame.image)
         except InferenceFailed:
-            track.ledger.book("failed")
+            self._presenter.failed(track, frame, ready=True)
         except ModelNotReady:
-            track.ledger.drop("no model")
+            self._presenter.failed(track, frame, ready=False)
             self._ending.wait(0.01)
         else:
             times = result.times
             for name, seconds in zip(STAGES, (times.preprocess, times.infer, times.decode), strict=True):
                 self._stages[name].add(seconds)
-            track.masked = Masked(frame, result)
-            self._show(track, frame, result, frame.captured_at, fresh=True)
-        track.served(monotonic())
-
-    def _show(self, track: Track, frame: Frame, result: SemanticResult, masked_at: float, *, fresh: bool) -> None:
-        """Hand a frame and a mask to every output."""
-        shot = self._shot(frame, result, masked_at, fresh)
-        for apply in self._options.filters:
-            shot = self._shot(replace(shot.frame, image=apply(shot)), result, masked_at, fresh)
-        for outlet in self._outlets:
-            outlet.put(shot)
-        track.shown(frame, masked_at, fresh, monotonic())
-        self._shown += 1
-        if self._shown == self._options.limit:
-            self._ending.set()
-
-    def _shot(self, frame: Frame, result: SemanticResult, masked_at: float, fresh: bool) -> Shot:
-        if self._several:
-            frame = replace(frame, name=f"{frame.camera}-{frame.index:06d}")
-        if self._table[0] is not result.contract:  # the model was exchanged
-            self._table = result.contract, color_table(result.contract)
-        assert self._table[1] is not None
-        return Shot(frame, result, self._table[1], self._options.opacity, masked_at=masked_at, fresh=fresh)
+            self._presenter.done(track, frame, result)
 
     def _end(self, worker: Thread) -> None:
         """End everything within END_SECONDS. What is stuck is left behind, in a daemon thread."""
@@ -203,7 +178,7 @@ class LiveLoop:
             return max(0.05, deadline - monotonic())
 
         self._ending.set()
-        self._scheduler.wake()
+        self._presenter.stop(left() / 4)
         if worker.ident is not None:
             worker.join(left() / 2)
         for track in self.tracks:

@@ -4,9 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Condition
+from typing import Protocol
 
 from edgeseg_runtime.live.track import Track
 from edgeseg_runtime.sources.base import Frame
+
+
+class Queue(Protocol):
+    """One camera's waiting frame."""
+
+    @property
+    def track(self) -> Track:
+        """Whose it is."""
+        ...
+
+    @property
+    def deadline(self) -> float:
+        """When it should be through the model, on the monotonic clock."""
+        ...
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is one."""
+        ...
+
+    def take(self) -> Frame | None:
+        """Take it."""
+        ...
 
 
 class Scheduler:
@@ -16,12 +40,10 @@ class Scheduler:
     one that gives nothing costs the others nothing.
     """
 
-    def __init__(self, tracks: Sequence[Track]) -> None:
-        self._tracks = tracks
+    def __init__(self, queues: Sequence[Queue]) -> None:
+        self._queues = queues
         self._changed = Condition()
         self._news = False
-        for track in tracks:
-            track.camera.on_frame = self.wake
 
     def wake(self) -> None:
         """Look again: a frame came, or something else happened."""
@@ -39,7 +61,7 @@ class Scheduler:
         return self._take()
 
     def _take(self) -> tuple[Track, Frame] | None:
-        for track in sorted(self._tracks, key=lambda track: track.deadline):
-            if track.waiting and (frame := track.take()) is not None:
-                return track, frame
+        for queue in sorted(self._queues, key=lambda queue: queue.deadline):
+            if queue.waiting and (frame := queue.take()) is not None:
+                return queue.track, frame
         return None

@@ -38,6 +38,17 @@ class Track:
         self._captured_rate, self._shown_rate = Rate(), Rate()
 
     @property
+    def track(self) -> Track:
+        """A track is its own queue, where nothing stands between the camera and the model."""
+        return self
+
+    @property
+    def period(self) -> float | None:
+        """Seconds from one captured frame to the next, as of late; None where that is not known."""
+        fps = self._captured_rate.per_second()
+        return 1 / fps if fps > 0 else None
+
+    @property
     def waiting(self) -> bool:
         """Whether there is a frame that was not taken yet."""
         return self.camera.captured > self._seen + 1
@@ -54,8 +65,7 @@ class Track:
 
     def served(self, now: float) -> None:
         """Set the next deadline: one frame's time from now."""
-        fps = self._captured_rate.per_second()
-        self.deadline = now + (1 / fps if fps > 0 else 0.0)
+        self.deadline = now + (self.period or 0.0)
 
     def shown(self, frame: Frame, masked_at: float | None, fresh: bool, now: float) -> None:
         """Book a frame that went to the outputs."""

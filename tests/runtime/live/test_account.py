@@ -9,7 +9,7 @@ from edgeseg_runtime.live.account import Account, Ledger
 
 
 @given(
-    st.lists(st.sampled_from(["inferred", "reused", "failed", "overtaken", "no model", "stopped"])), st.integers(0, 9)
+    st.lists(st.sampled_from(["inferred", "reused", "failed", "overtaken", "no mask", "stopped"])), st.integers(0, 9)
 )
 def test_what_is_in_flight_is_what_was_captured_and_not_yet_booked(fates: list[str], waiting: int) -> None:
     ledger = Ledger()
@@ -23,7 +23,7 @@ def test_what_is_in_flight_is_what_was_captured_and_not_yet_booked(fates: list[s
     assert account.in_flight == waiting
     assert account.inferred == fates.count("inferred") and account.failed == fates.count("failed")
     assert account.dropped == {
-        cause: fates.count(cause) for cause in ("overtaken", "no model", "stopped") if cause in fates
+        cause: fates.count(cause) for cause in ("overtaken", "no mask", "stopped") if cause in fates
     }
     assert account.as_dict()["in_flight"] == waiting
 

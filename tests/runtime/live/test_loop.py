@@ -21,6 +21,7 @@ from edgeseg_runtime.live.status import Status
 from edgeseg_runtime.live.summary import LiveSummary
 from edgeseg_runtime.pipeline import Stop
 from edgeseg_runtime.sinks.base import Shot, Sink
+from edgeseg_runtime.sources.base import Frame
 
 if TYPE_CHECKING:
     from tests.runtime.live.conftest import EagerCamera, FakeCamera, FakeModel
@@ -203,7 +204,7 @@ def test_frames_that_fail_are_booked_and_the_stream_goes_on(
         camera.give()
         assert wait_until(lambda index=index: running.loop.tracks[0].ledger.account().captured == index + 1)
     assert wait_until(lambda: running.loop.tracks[0].ledger.account().in_flight == 0)
-    assert balanced(running.end().status) == [Account(captured=9, inferred=3, failed=3, dropped={"no model": 3})]
+    assert balanced(running.end().status) == [Account(captured=9, inferred=3, failed=3, dropped={"no mask": 3})]
     assert [shot.frame.index for shot in keep.shots] == [0, 3, 6]
 
 
@@ -226,13 +227,22 @@ def test_skipped_frames_are_shown_with_the_last_mask_and_its_age(
     make_camera: type[FakeCamera], make_model: type[FakeModel], wait_until: Wait
 ) -> None:
     camera, model, keep = make_camera(), make_model(), Keep()
-    options = LiveOptions(skip=lambda _track, frame: frame.index % 4 != 0)
+
+    class Static:
+        def unchanged(self, frame: Frame) -> bool:
+            return frame.index % 4 != 0
+
+        def inferred(self, frame: Frame) -> None:
+            noted.append(frame.index)
+
+    noted: list[int] = []
+    options = LiveOptions(skip=Static)
     running = Running(LiveLoop([camera], model, [keep], options))
     for index in range(12):
         camera.give()
         assert wait_until(lambda index=index: len(keep.shots) == index + 1)
     assert balanced(running.end().status) == [Account(captured=12, inferred=3, reused=9)]
-    assert model.seen == [0, 4, 8]
+    assert model.seen == noted == [0, 4, 8]
     for shot in keep.shots:
         source = keep.shots[shot.frame.index // 4 * 4]
         assert shot.masked_at == source.frame.captured_at and shot.result is source.result
