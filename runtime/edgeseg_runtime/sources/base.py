@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Protocol
 
+from edgeseg_runtime.credentials import without_credentials
 from edgeseg_runtime.preprocess import Image
+
+__all__ = ["Frame", "Source", "without_credentials"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +69,3 @@ class Source(Protocol):
     def close(self) -> None:
         """Let go of the device or file. Call it from the thread that reads."""
         ...
-
-
-def without_credentials(text: str) -> str:
-    """Return a URL fit for a message: user, password and the values of query parameters are starred out.
-
-    Everything up to the last @ is hidden, even where a password holds a character that ends a URL's host part.
-    """
-    return re.sub(r"([?&;][^=&;#\s]*=)[^&;#\s]*", r"\1***", re.sub(r"(?s)://.*@", "://***@", text))
