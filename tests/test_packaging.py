@@ -69,7 +69,7 @@ def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel: Path) -> None
     assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     kinds = {Path(name).suffix for name in names if ".dist-info/" not in name}
-    assert kinds <= {".py", ".typed", ".html", ".css"}  # no weights, no pictures
+    assert kinds <= {".py", ".typed", ".html", ".css", ".js", ".svg"}  # no weights, no pictures
 
 
 def test_a_device_gets_no_training_stack_and_no_stray_names(device: Path, tmp_path: Path) -> None:
