@@ -34,6 +34,8 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 MAX_CLASSES = 255
 """Masks are uint8 and 255 is left for pixels that carry no class."""
+MAX_PIXELS = 64_000_000
+"""Of a model's input: a file that declares more than any camera gives is damaged or means harm."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Contract:
             raise ContractError(f"label names must differ, got {', '.join(names)}")
         if self.height < 1 or self.width < 1:
             raise ContractError(f"input size must be positive, got {self.height}×{self.width}")
+        if self.height * self.width > MAX_PIXELS:
+            raise ContractError(f"input size must be at most {MAX_PIXELS} pixels, got {self.height}×{self.width}")
         if 0 <= self.ignore_index < len(self.labels):
             raise ContractError(f"ignore index {self.ignore_index} is also the class {names[self.ignore_index]!r}")
         if (

@@ -11,6 +11,7 @@ from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.decode import ScoreDecoder
 from edgeseg_runtime.engines import Engine, EngineOptions, Request, engine_for
 from edgeseg_runtime.engines.base import Raw, as_batch
+from edgeseg_runtime.engines.model_files import why_not
 from edgeseg_runtime.errors import ModelFileError
 from edgeseg_runtime.preprocess import Image, Mask, to_frame_mask, to_input
 from edgeseg_runtime.result import SemanticResult, StageTimes
@@ -101,7 +102,8 @@ def model_file(path: Path) -> Path:
     """Return the model file that `path` is or holds. Raises ModelFileError with what was there instead."""
     if path.is_file():
         if path.suffix not in MODEL_SUFFIXES:
-            raise ModelFileError(f"{path} is not a model a device runs; give an .onnx or an OpenVINO .xml file")
+            advice = "give an .onnx or an OpenVINO .xml file"
+            raise ModelFileError(f"{path} is not a model a device runs; {advice}{why_not(path)}")
         return path
     if not path.is_dir():
         raise ModelFileError(f"there is no model at {path}")

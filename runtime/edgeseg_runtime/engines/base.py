@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY, Contract, Precision
+from edgeseg_runtime.engines.model_files import check_model_file
 from edgeseg_runtime.errors import ContractError, EngineError, ModelFileError
 from edgeseg_runtime.preprocess import Image
 
@@ -109,12 +110,13 @@ def as_batch(image: Image) -> Batch:
 
 
 def check_request(engine: str, path: Path, device: str, capabilities: Capabilities) -> None:
-    """Raise unless the engine reads such files and has the device."""
+    """Raise unless the engine reads such files, has the device, and the file keeps to its own folder."""
     if path.suffix not in capabilities.suffixes:
         raise ModelFileError(f"{engine} reads {', '.join(capabilities.suffixes)} files, and {path} is not one")
     if device not in capabilities.devices:
         advice = "; for NVIDIA cards install onnxruntime-gpu" if device in ("cuda", "tensorrt") else ""
         raise EngineError(f"{engine} has no device {device!r} here; it has {', '.join(capabilities.devices)}{advice}")
+    check_model_file(path)
 
 
 def contract_of(metadata: Mapping[str, str], path: Path, given: Contract | None) -> Contract:

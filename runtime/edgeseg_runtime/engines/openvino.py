@@ -68,6 +68,8 @@ class OpenVinoEngine:
         optimisations = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         precisions = ("float32", "bf16", "int8") if "BF16" in optimisations else ("float32", "int8")
         devices = tuple(device.lower() for device in core.available_devices)
+        if core.get_versions("AUTO"):  # OpenVINO's own choice among these; it may be left out of a build
+            devices += ("auto",)
         return Capabilities(suffixes=(".xml", ".onnx"), devices=devices, precisions=precisions)
 
     def request(self) -> Request:
@@ -77,10 +79,15 @@ class OpenVinoEngine:
 
         def run(batch: Batch) -> Raw:
             # Shared memory both ways: the input is read in place (unless it is read-only or has gaps), the output
-            # is valid until the next call. `infer([batch])` does the same with up to 70 µs of Python around it.
+            # is valid until the next call. `infer([batch])` has up to 70 µs of Python around it.
             image = np.require(batch, requirements=("C", "W"))  # named, since the tensor does not keep it alive
             request.set_input_tensor(tensor(image, shared_memory=True))
-            request.infer(share_outputs=True)
+            # Not `infer()`: on one thread OpenVINO 2026.4 swallows an inference's error there and leaves noise.
+            request.start_async()
+            try:
+                request.wait()
+            except RuntimeError as error:
+                raise RuntimeError(f"openvino: {_last_line(error)}") from error
             result: Raw = request.get_output_tensor(0).data
             return result
 

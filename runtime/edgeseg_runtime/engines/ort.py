@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import onnxruntime
-
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.engines.base import (
     Batch,
@@ -53,7 +51,7 @@ class OrtEngine:
     @classmethod
     def capabilities(cls) -> Capabilities:
         """Ask the installed build for its execution providers."""
-        providers = onnxruntime.get_available_providers()
+        providers = _onnxruntime().get_available_providers()
         devices = tuple(device for device, provider in PROVIDERS.items() if provider in providers)
         return Capabilities(suffixes=(".onnx",), devices=devices, precisions=("float32", "int8"))
 
@@ -70,8 +68,16 @@ class OrtEngine:
         return run
 
 
+def _onnxruntime() -> Any:
+    """Return the onnxruntime module; imported late, since whoever runs another engine need not wait for it."""
+    import onnxruntime
+
+    return onnxruntime
+
+
 def _session(path: Path, options: EngineOptions, threads: int, sizes: Mapping[str, int]) -> Any:
     """Load the file, with the named open sizes fixed."""
+    onnxruntime = _onnxruntime()
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = max(1, threads // options.lanes)
     settings.inter_op_num_threads = 1
