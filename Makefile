@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all soak lint clean
 
 # The stamp is newer than pyproject.toml once its requirements are installed.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -26,6 +26,10 @@ test: lint
 
 test-all: lint
 	$(BIN)/python -m pytest -m ''
+
+# A million frames through the live loop, and what else takes minutes of the live runtime's tests.
+soak: $(VENV)/.installed
+	$(BIN)/python -m pytest -m slow tests/runtime
 
 clean:
 	rm -rf $(VENV) runs dist build .mypy_cache .ruff_cache .pytest_cache

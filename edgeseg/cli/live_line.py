@@ -5,24 +5,20 @@ from __future__ import annotations
 import shutil
 import sys
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from edgeseg_runtime.stats import Spread, StreamStats, StreamSummary, spreads
 
+if TYPE_CHECKING:
+    from edgeseg_runtime.live.status import CameraStatus, Percentiles, Status
+    from edgeseg_runtime.live.summary import LiveSummary
 
-class LiveLine:
-    """Rewrites one line on stderr with the last second's figures; milliseconds, p50/p99."""
 
-    def __init__(self) -> None:
-        self._at, self._emitted = monotonic(), 0
-        self._counts = StreamStats().counts()
+class LineOnTerminal:
+    """Rewrites one line on stderr."""
 
-    def __call__(self, stats: StreamStats, dropped: int) -> None:
-        """Show what happened since the last call."""
-        now, counts = monotonic(), stats.counts()
-        fps = (stats.emitted - self._emitted) / (now - self._at)
-        age, stages = spreads(counts - self._counts)
-        self._at, self._emitted, self._counts = now, stats.emitted, counts
-        text = f"{fps:.1f} fps · {dropped} dropped · age {age} ms · {stage_text(stages)}"
+    def show(self, text: str) -> None:
+        """Put `text` in the line's place, cut to the terminal's width."""
         width = shutil.get_terminal_size().columns - 1
         print(f"\r{text[:width]}\x1b[K", end="", file=sys.stderr, flush=True)
 
@@ -32,14 +28,76 @@ class LiveLine:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
+class RecordingLine(LineOnTerminal):
+    """The last second's figures of a recording; milliseconds, p50/p99."""
+
+    def __init__(self) -> None:
+        self._at, self._emitted = monotonic(), 0
+        self._counts = StreamStats().counts()
+
+    def __call__(self, stats: StreamStats) -> None:
+        """Show what happened since the last call."""
+        now, counts = monotonic(), stats.counts()
+        fps = (stats.emitted - self._emitted) / (now - self._at)
+        _, stages = spreads(counts - self._counts)
+        self._at, self._emitted, self._counts = now, stats.emitted, counts
+        self.show(f"{fps:.1f} fps · {stats.emitted} frames · {stage_text(stages)}")
+
+
+class CameraLine(LineOnTerminal):
+    """Each camera's state and figures."""
+
+    def __call__(self, status: Status) -> None:
+        """Show how it stands."""
+        self.show(" | ".join(camera_text(camera) for camera in status.cameras))
+
+
+def camera_text(camera: CameraStatus) -> str:
+    """Return one camera's state, rates and ages."""
+    state = camera.state if camera.reason is None else f"{camera.state} ({camera.reason})"
+    lost = sum(camera.account.dropped.values()) + camera.account.failed
+    age = f"mask age {_ms(camera.mask_age.p50)}/{_ms(camera.mask_age.p99)} ms"
+    return f"{camera.name} {state} · {camera.shown_fps:.1f} of {camera.captured_fps:.1f} fps · {lost} dropped · {age}"
+
+
 def stage_text(stages: dict[str, Spread]) -> str:
     """Return `take 0.4/0.9 · preprocess …`, in milliseconds, p50/p99."""
     return " · ".join(f"{name} {spread}" for name, spread in stages.items())
 
 
 def summary_text(summary: StreamSummary) -> str:
-    """Return the lines a person reads at the end."""
+    """Return the lines a person reads at the end of a recording."""
     head = f"{summary.source}: {summary.emitted} frames in {summary.seconds:.2f} s, {summary.fps:.1f} fps"
-    if summary.live:
-        head += f", {summary.dropped} of {summary.captured} captured dropped"
-    return f"{head}\n  ms, p50/p99: frame age {summary.age} · {stage_text(summary.stages)}" if summary.emitted else head
+    return f"{head}\n  ms, p50/p99: {stage_text(summary.stages)}" if summary.emitted else head
+
+
+def live_text(summary: LiveSummary) -> str:
+    """Return the lines a person reads at the end of a live stream."""
+    status, lines = summary.status, []
+    for camera in status.cameras:
+        account = camera.account
+        dropped = ", ".join(f"{number} {cause}" for cause, number in account.dropped.items() if number) or "0"
+        lines.append(
+            f"{camera.name} ({camera.title}): {account.captured} captured in {status.uptime_seconds:.1f} s, "
+            f"{account.inferred} with a mask of their own, {account.reused} with an earlier one, "
+            f"{account.failed} failed, dropped: {dropped}"
+        )
+        if account.inferred + account.reused:
+            lines.append(
+                f"  ms, p50/p95/p99: picture age {_three(camera.picture_age)} · mask age {_three(camera.mask_age)}"
+            )
+    lines += [
+        f"  {output.name}: {output.written} written, dropped: "
+        + ", ".join(f"{number} {cause}" for cause, number in output.dropped.items())
+        for output in status.outputs
+        if output.dropped
+    ]
+    return "\n".join(lines)
+
+
+def _three(ages: Percentiles) -> str:
+    return "/".join(_ms(value) for value in (ages.p50, ages.p95, ages.p99))
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

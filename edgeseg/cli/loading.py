@@ -27,7 +27,7 @@ class EngineConfig:
     threads: Annotated[int, Parameter(show_default=False)] = 0
     """Processor threads in all; every core if not given."""
     lanes: Annotated[int, Parameter(show_default=False)] = 0
-    """Frames worked on at the same time. If not given: 1 for a live source, else one a thread."""
+    """Frames of a recording worked on at the same time; one a thread if not given."""
     contract: Path | None = None
     """JSON file with the contract, for a model file that carries none."""
 
@@ -37,15 +37,15 @@ class EngineConfig:
                 raise ConfigError(f"--{flag} must be positive, got {getattr(self, flag)}")
 
 
-def load_segmenter(model: Path, config: EngineConfig, *, live: bool) -> tuple[Segmenter, int]:
-    """Load `model` for a live source or a recording; return it and the number of its lanes.
+def load_segmenter(model: Path, config: EngineConfig) -> tuple[Segmenter, int]:
+    """Load `model` for a recording; return it and the number of its lanes.
 
     Raises ModelFileError, EngineError, ContractError or MissingExtraError.
     """
     from edgeseg_runtime.segmenter import Segmenter
     from edgeseg_runtime.stream import default_lanes
 
-    lanes = config.lanes or default_lanes(live, config.threads)
+    lanes = config.lanes or default_lanes(config.threads)
     segmenter = Segmenter.load(
         model,
         engine=config.engine,

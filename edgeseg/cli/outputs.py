@@ -58,8 +58,8 @@ class OutputConfig:
         return self.window or any(value is not None for value in (self.video, self.masks, self.jsonl))
 
 
-def open_sinks(config: OutputConfig, source: Source, contract: Contract) -> list[Sink[Any]]:
-    """Open the outputs that are asked for; the window where none is and there is a display.
+def open_sinks(config: OutputConfig, source: Source | None, contract: Contract) -> list[Sink[Any]]:
+    """Open the outputs that are asked for; the window where none is and there is a display. No `source`: live ones.
 
     Raises OutputError when one cannot be opened, but a missing window only where it is the only one asked for, and
     ConfigError when one would overwrite the source.
@@ -67,10 +67,12 @@ def open_sinks(config: OutputConfig, source: Source, contract: Contract) -> list
     from edgeseg_runtime.sinks import JsonLinesSink, MasksSink, VideoSink, WindowSink, window_problem
     from edgeseg_runtime.sinks.video import DEFAULT_FPS
 
-    refuse_to_overwrite(config.files, source)
+    if source is not None:
+        refuse_to_overwrite(config.files, source)
     sinks: list[Sink[Any]] = []
+    told = None if source is None else source.fps
     if config.video is not None:
-        sinks.append(VideoSink(config.video, config.video_fps or source.fps or DEFAULT_FPS, keep_time=source.live))
+        sinks.append(VideoSink(config.video, config.video_fps or told or DEFAULT_FPS, keep_time=source is None))
     if config.masks is not None:
         sinks.append(MasksSink(config.masks, contract))
     if config.jsonl is not None:

@@ -52,7 +52,7 @@ def predict(model: Path, pictures: str, /, *, config: PredictConfig) -> int:
 
     source = ImagesSource(list_pictures(pictures), pictures, skip_unreadable=True, progress=progress)
     refuse_to_overwrite([config.out], source)
-    segmenter, lanes = load_segmenter(model, config.engine, live=False)
+    segmenter, lanes = load_segmenter(model, config.engine)
     options = StreamOptions(lanes, opacity=config.opacity)
     sink = MasksSink(config.out, segmenter.contract, overlays=config.overlay)
     summary = run_stream(source, segmenter, [sink], options)

@@ -9,19 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note
+from edgeseg.cli.live_config import LiveConfig
+from edgeseg.cli.live_line import CameraLine, LineOnTerminal, RecordingLine, live_text, summary_text
 from edgeseg.cli.loading import EngineConfig, engine_facts, load_segmenter
 from edgeseg.cli.outputs import OutputConfig, open_sinks
+from edgeseg.cli.source_config import SourceConfig
 from edgeseg_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from edgeseg_runtime.stats import StreamSummary
     from edgeseg_runtime.stream import Stop
 
 INTERRUPTED = 130
@@ -34,30 +36,37 @@ class StreamConfig:
 
     model: Path
     """An .onnx or OpenVINO .xml file, or a folder that holds one."""
-    source: Annotated[str, Parameter(group="Source", show_default=False)] = ""
-    """A video file, a picture, a folder of pictures, a glob in quotes, or an rtsp:// or http:// URL."""
-    camera: Annotated[int | None, Parameter(group="Source")] = None
-    """A camera of this machine, by number; 0 is the first."""
-    limit: Annotated[int | None, Parameter(group="Source")] = None
-    """End after this many frames."""
+    what: SourceConfig = field(default_factory=SourceConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     outputs: OutputConfig = field(default_factory=OutputConfig)
+    live: LiveConfig = field(default_factory=LiveConfig)
     json: bool = False
     """Print the summary as JSON on stdout."""
 
     def __post_init__(self) -> None:
-        if bool(self.source) == (self.camera is not None):
-            raise ConfigError("name one of --source and --camera")
-        if self.json and self.outputs.jsonl == "-":
-            raise ConfigError("--json and --jsonl - both write to stdout; give --jsonl a file")
+        writers = [
+            ("--json", self.json),
+            ("--jsonl -", self.outputs.jsonl == "-"),
+            ("--events -", self.live.events == "-"),
+        ]
+        if len(on_stdout := [flag for flag, wanted in writers if wanted]) > 1:
+            raise ConfigError(f"{' and '.join(on_stdout)} both write to stdout; give all but one a file")
+        sources = self.what.sources
+        if not sources:
+            raise ConfigError("name what to stream with --source or --camera")
+        if not sources[0].live and (flags := self.live.named()):
+            raise ConfigError(f"{flags[0]} is for cameras and live streams, and {sources[0].spec} is a recording")
+        if len(sources) > 1 and self.outputs.video is not None:
+            raise ConfigError("--video holds one camera; --record FOLDER writes files for each")
 
 
 def stream(*, config: StreamConfig) -> int:
-    """Run a model live on a camera, a stream, a video or a folder.
+    """Run a model live on cameras and streams, or on a video or a folder.
 
     Of a camera or a network stream the newest frame is always taken, and frames
-    that it overtook are counted as dropped. Videos and pictures give every frame
-    once, in order, as fast as the machine can.
+    that it overtook are counted as dropped. It may be absent, stall, come back with
+    another size: the stream goes on, and says what it waits for. Videos and
+    pictures give every frame once, in order, as fast as the machine can.
 
     Ctrl-C and SIGTERM end the stream within two seconds and leave files that play.
     The exit code is then 0 for a live source, which has no end of its own, and 130
@@ -67,24 +76,50 @@ def stream(*, config: StreamConfig) -> int:
 
       edgeseg stream --model export/openvino-int8 --camera 0
       edgeseg stream --model model.onnx --source clip.mp4 --video out.mp4 --masks m/
-      edgeseg stream --model model.onnx --source rtsp://10.0.0.7/cam --jsonl -
+      edgeseg stream --model model.onnx --source rtsp://10.0.0.7/cam --web 8080
+      edgeseg stream --model model.onnx --source door=rtsp://10.0.0.7/1 \
+          --source yard=rtsp://10.0.0.8/1 --record rec/ --record-on "person>5%"
     """
-    from edgeseg_runtime.sources import open_camera, open_source
+    with stop_on_signals() as stop:
+        if config.what.sources[0].live:
+            return _stream_live(config, stop)
+        return _stream_recording(config, stop)
+
+
+def _stream_recording(config: StreamConfig, stop: Stop) -> int:
+    from edgeseg_runtime.sources import open_source
     from edgeseg_runtime.stream import StreamOptions, run_stream
 
-    source = open_source(config.source) if config.camera is None else open_camera(config.camera)
-    segmenter, lanes = load_segmenter(config.model, config.engine, live=source.live)
-    options = StreamOptions(lanes, config.limit, config.outputs.opacity)
+    source = open_source(config.what.sources[0].spec)
+    segmenter, lanes = load_segmenter(config.model, config.engine)
+    options = StreamOptions(lanes, config.what.limit, config.outputs.opacity)
     sinks = open_sinks(config.outputs, source, segmenter.contract)
-    with stop_on_signals() as stop, _live_line() as watch:
+    with live_line(RecordingLine) as watch:
         summary = run_stream(source, segmenter, sinks, options, stop=stop, watch=watch)
     for remark in summary.remarks:
         note(f"note: {remark}")
     if config.json:
         answer_json({**engine_facts(segmenter, config.engine, lanes), **summary.as_dict()})
     else:
-        _tell(summary, config.outputs)
-    return _exit_code(summary)
+        _tell(summary_text(summary), config.outputs, summary.emitted)
+    if summary.ended != "interrupted":
+        return 0
+    note(f"interrupted after {summary.emitted} frames; the outputs hold what was done")
+    return INTERRUPTED
+
+
+def _stream_live(config: StreamConfig, stop: Stop) -> int:
+    from edgeseg.cli.live import LiveStream, stream_live
+
+    sources = config.what.sources
+    wanted = LiveStream(config.model, sources, config.what.limit, config.engine, config.outputs, config.live)
+    with live_line(CameraLine) as watch:
+        summary = stream_live(wanted, stop, watch)
+    if config.json:
+        answer_json(summary.as_dict())
+    else:
+        _tell(live_text(summary), config.outputs, summary.shown)
+    return 0
 
 
 @contextmanager
@@ -111,31 +146,20 @@ def stop_on_signals() -> Iterator[Stop]:
 
 
 @contextmanager
-def _live_line() -> Iterator[Any]:
+def live_line(kind: type[LineOnTerminal]) -> Iterator[Any]:
     """Give the watcher that a terminal gets; None where stderr is none."""
-    from edgeseg.cli.live_line import LiveLine
-
     if not sys.stderr.isatty():
         yield None
         return
-    line = LiveLine()
+    line = kind()
     try:
         yield line
     finally:
         line.clear()
 
 
-def _tell(summary: StreamSummary, outputs: OutputConfig) -> None:
-    from edgeseg.cli.live_line import summary_text
-
-    note(summary_text(summary))
+def _tell(text: str, outputs: OutputConfig, frames: int) -> None:
+    note(text)
     written = [str(path) for path in (outputs.video, outputs.masks, outputs.jsonl) if path not in (None, "-")]
-    if written and summary.emitted:
+    if written and frames:
         note(f"  wrote {', '.join(written)}")
-
-
-def _exit_code(summary: StreamSummary) -> int:
-    if summary.ended != "interrupted" or (summary.live and summary.emitted):
-        return 0
-    note(f"interrupted after {summary.emitted} frames; the outputs hold what was done")
-    return INTERRUPTED

@@ -1,4 +1,4 @@
-"""Take a frame → preprocess → infer → decode → draw → write: by several workers, put out in order.
+"""A recording: take a frame → preprocess → infer → decode → draw → write: by several workers, put out in order.
 
 Each worker takes whole frames through the model on a lane of its own, which beats a thread per stage: no frame changes
 hands, and its latency is one frame's own time. The calling thread writes to the outputs: it alone touches them, so
@@ -18,7 +18,7 @@ import numpy as np
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.draw import color_table
 from edgeseg_runtime.errors import ConfigError
-from edgeseg_runtime.feed import Feed, LiveFeed, SerialFeed
+from edgeseg_runtime.feed import Feed
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.reorder import ReorderBuffer
 from edgeseg_runtime.result import SemanticResult
@@ -26,8 +26,8 @@ from edgeseg_runtime.sinks.base import Shot, Sink
 from edgeseg_runtime.sources.base import Source
 from edgeseg_runtime.stats import StreamStats, StreamSummary, spreads
 
-Watch = Callable[[StreamStats, int], None]
-"""Is shown the statistics and the number of dropped frames."""
+Watch = Callable[[StreamStats], None]
+"""Is shown the statistics."""
 
 DRAIN_SECONDS = 0.8
 """How long frames in flight may take to finish once a stop is wanted; after that they count as dropped."""
@@ -88,10 +88,9 @@ class Pipeline:
 
     def __init__(self, source: Source, model: Model, sinks: Sequence[Sink[Any]], options: StreamOptions) -> None:
         self._source, self._model, self._sinks, self._options = source, model, sinks, options
-        self._feed: Feed = (LiveFeed if source.live else SerialFeed)(source, options.limit)
-        # A recording may run ahead, which evens out slow frames; a live source's frames would only grow old.
-        capacity = options.lanes if source.live else 4 * options.lanes
-        self._buffer: ReorderBuffer[_Done] = ReorderBuffer(capacity, options.lanes)
+        self._feed = Feed(source, options.limit)
+        # Workers may run ahead, which evens out slow frames.
+        self._buffer: ReorderBuffer[_Done] = ReorderBuffer(4 * options.lanes, options.lanes)
         self._table = color_table(model.contract)
         self._stats = StreamStats()
         self._patience = min([_GLANCE_SECONDS, *(sink.patience for sink in sinks if sink.patience)])
@@ -105,7 +104,6 @@ class Pipeline:
             started = perf_counter()
             for worker in workers:
                 worker.start()
-            self._feed.start()
             ended = self._write_all(stop, watch)
             seconds = perf_counter() - started
         finally:
@@ -155,7 +153,7 @@ class Pipeline:
                 return "closed"
             now = monotonic()
             if watch is not None and now >= watch_at:
-                watch(self._stats, self._feed.dropped)
+                watch(self._stats)
                 watch_at = now + 1
             if stop.wanted and deadline == float("inf"):
                 self._feed.stop()
@@ -197,10 +195,9 @@ class Pipeline:
         age, stages = spreads(self._stats.counts())
         return StreamSummary(
             source=self._source.title,
-            live=self._source.live,
             captured=self._feed.captured,
             emitted=self._stats.emitted,
-            dropped=self._feed.dropped + self._feed.taken - self._stats.emitted,
+            dropped=self._feed.captured - self._stats.emitted,
             seconds=seconds,
             age=age,
             stages=stages,

@@ -93,13 +93,12 @@ class StreamSummary:
     """What a stream did. captured = emitted + dropped: no frame is in flight any more."""
 
     source: str
-    live: bool
     captured: int
     """Frames the source gave."""
     emitted: int
     """Frames that reached every output."""
     dropped: int
-    """Frames a newer one overtook, or that were still waiting when the stream was ended."""
+    """Frames that were on their way when the stream was ended."""
     seconds: float
     """From the first read to the last frame written."""
     age: Spread
@@ -119,7 +118,7 @@ class StreamSummary:
         """Return plain JSON values."""
         return {
             "source": self.source,
-            "live": self.live,
+            "live": False,
             "captured": self.captured,
             "emitted": self.emitted,
             "dropped": self.dropped,

@@ -1,4 +1,4 @@
-"""Run a model over a source of frames, into any number of outputs."""
+"""Run a model over a recording, into any number of outputs; `live.loop` does it for live sources."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from edgeseg_runtime.stats import StreamSummary
 __all__ = ["Stop", "StreamOptions", "default_lanes", "run_stream"]
 
 
-def default_lanes(live: bool, threads: int = 0) -> int:
-    """Return one lane for a live source, all threads on its newest frame; else a lane for every thread (0: core)."""
-    return 1 if live else threads or usable_cores()
+def default_lanes(threads: int = 0) -> int:
+    """Return a lane for every thread (0: core)."""
+    return threads or usable_cores()
 
 
 def run_stream(
@@ -35,7 +35,7 @@ def run_stream(
     """Stream until the source ends, the limit is reached, a viewer closes an output, or `stop` is wanted.
 
     Takes over `source` and `sinks`: they are closed when it returns or raises. `watch` is called about once a second
-    from the calling thread, with the statistics and the number of dropped frames. Raises what the source, a lane or an
+    from the calling thread, with the statistics. Raises what the source, a lane or an
     output raised, after the frames before it were written where the source was at fault.
     """
     options = options or StreamOptions()

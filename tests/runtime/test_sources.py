@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from edgeseg_runtime.errors import SourceError
 from edgeseg_runtime.sources import ImagesSource, list_pictures, open_camera, open_source, without_credentials
 from edgeseg_runtime.sources.base import Frame, Source
+from edgeseg_runtime.sources.capture import CaptureSource
 
 if TYPE_CHECKING:
     from tests.conftest import ColourClip
@@ -41,7 +42,7 @@ def write_picture(path: Path, picture: np.ndarray[tuple[int, ...], np.dtype[np.u
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
 def test_a_video_gives_every_frame_once_in_order(tmp_path: Path, colour_clip: ColourClip, suffix: str) -> None:
     source = open_source(str(colour_clip(tmp_path / f"clip{suffix}", 25, (48, 80), 10.0)))
-    assert not source.live
+    assert isinstance(source, CaptureSource) and not source.live
     assert (source.size, source.fps, source.length) == ((48, 80), 10.0, 25)
     before = time.monotonic()
     frames = read_all(source)
@@ -89,7 +90,7 @@ def test_a_folder_gives_its_pictures_in_name_order_and_nothing_else(tmp_path: Pa
     (tmp_path / "notes.txt").write_text("no picture")
     write_picture(tmp_path / "deeper" / "d.png", np.zeros((4, 6, 3), np.uint8))
     source = open_source(str(tmp_path))
-    assert (source.live, source.length, source.fps) == (False, 3, None)
+    assert (source.length, source.fps) == (3, None)
     frames = read_all(source)
     assert [frame.name for frame in frames] == ["a", "b", "c"]
     assert [frame.position for frame in frames] == [None] * 3
@@ -171,7 +172,7 @@ def test_a_camera_that_is_not_there_is_an_error(index: int) -> None:
 
 def test_a_stream_of_pictures_is_live_and_its_loss_is_an_error(serve: Callable[[str], str]) -> None:
     source = open_source(serve("live/6"))
-    assert source.live
+    assert isinstance(source, CaptureSource) and source.live
     assert source.length is None
     frames = [source.read() for _ in range(6)]
     assert strongest_channels([frame for frame in frames if frame]) == [0, 1, 2, 0, 1, 2]
@@ -196,7 +197,7 @@ def test_a_url_that_declares_its_length_is_a_recording(
 ) -> None:
     colour_clip(tmp_path / "clip.mkv", 9)
     source = open_source(serve("clip.mkv"))
-    assert not source.live
+    assert isinstance(source, CaptureSource) and not source.live
     assert len(read_all(source)) == 9
 
 

@@ -66,7 +66,7 @@ def test_a_spread_is_told_in_milliseconds() -> None:
 
 def summary(emitted: int, seconds: float) -> StreamSummary:
     age, stages = spreads(StreamStats().counts())
-    return StreamSummary("clip.mp4", False, emitted, emitted, 0, seconds, age, stages, "end", ())
+    return StreamSummary("clip.mp4", emitted, emitted, 0, seconds, age, stages, "end", ())
 
 
 def test_the_rate_is_frames_over_seconds() -> None:

@@ -30,10 +30,10 @@ pytestmark = pytest.mark.timeout(30)  # a pipeline that hangs must not wait for 
 
 
 class FakeSource:
-    """`frames` pictures, the number of each in its first pixel; paced and live if wanted."""
+    """`frames` pictures, the number of each in its first pixel; paced if wanted."""
 
-    def __init__(self, frames: int, *, live: bool = False, pause: float = 0.0, fail_at: int | None = None) -> None:
-        self.title, self.live, self.size, self.fps, self.length = "fake", live, (4, 6), 10.0, frames
+    def __init__(self, frames: int, *, pause: float = 0.0, fail_at: int | None = None) -> None:
+        self.title, self.size, self.fps, self.length = "fake", (4, 6), 10.0, frames
         self.remarks: list[str] = []
         self.closed = 0
         self.readers: set[str] = set()
@@ -143,16 +143,16 @@ def test_lanes_are_warmed_up_before_the_first_frame_is_read(colour_contract: Con
     assert seen == [(24, 32, 3), (4, 6, 3)]
 
 
-@pytest.mark.parametrize(("live", "lanes"), [(False, 1), (False, 3), (True, 1), (True, 2)])
+@pytest.mark.parametrize("lanes", [1, 3])
 @pytest.mark.parametrize("fault", ["source", "lane", "output"])
 def test_any_fault_is_raised_with_everything_closed_and_no_thread_left(
-    colour_contract: Contract, fault: str, live: bool, lanes: int
+    colour_contract: Contract, fault: str, lanes: int
 ) -> None:
     def fail(image: Image) -> None:
         if fault == "lane" and image[0, 0, 0] >= 5:
             raise ZeroDivisionError("the lane failed")
 
-    source = FakeSource(10_000, live=live, pause=0.001, fail_at=20 if fault == "source" else None)
+    source = FakeSource(10_000, pause=0.001, fail_at=20 if fault == "source" else None)
     sinks = [Recorder(), Recorder(fail_at=0 if fault == "output" else None)]
     expected = {"source": SourceError, "lane": ZeroDivisionError, "output": OSError}[fault]
     with pytest.raises(expected, match=f"the {fault} failed" if fault != "output" else "No space"):
@@ -185,81 +185,36 @@ def test_a_model_that_cannot_start_closes_source_and_outputs(colour_contract: Co
     def fail(_image: Image) -> None:
         raise MemoryError
 
-    for live in (False, True):
-        source, sink = FakeSource(3, live=live), Recorder()
-        with pytest.raises(MemoryError):
-            run_stream(source, FakeModel(colour_contract, fail), [sink])
-        assert (source.closed, sink.closed) == (1, 1)
+    source, sink = FakeSource(3), Recorder()
+    with pytest.raises(MemoryError):
+        run_stream(source, FakeModel(colour_contract, fail), [sink])
+    assert (source.closed, sink.closed) == (1, 1)
 
 
-def test_a_live_source_faster_than_the_model_drops_and_every_drop_is_counted(colour_contract: Contract) -> None:
-    source = FakeSource(100, live=True, pause=0.002)
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_the_limit_is_kept_to_the_frame(colour_contract: Contract, lanes: int) -> None:
     sink = Recorder()
-    model = FakeModel(colour_contract, lambda _image: time.sleep(0.02))
-    summary = run_stream(source, model, [sink])
-    assert_balanced(summary)
-    assert summary.captured == 100
-    assert summary.emitted == len(sink.frames) < 60
-    assert sink.frames == sorted(set(sink.frames))
-    assert sink.frames[-1] == 99  # the newest wins: the last frame is never overtaken
-    assert source.readers == {"edgeseg-capture"}
-    assert source.closed == 1
-
-
-def test_a_live_source_with_a_slow_output_keeps_few_frames_in_flight(colour_contract: Contract) -> None:
-    source, sink = FakeSource(60, live=True, pause=0.005), Recorder(pause=0.05)
-    summary = run_stream(source, FakeModel(colour_contract), [sink])
-    assert_balanced(summary)
-    assert summary.dropped > 0
-    # one being written, one done and one in the lane's hands, one waiting: at most four writes of 50 ms old
-    assert summary.age.p99 is not None
-    assert summary.age.p99 < 1
-
-
-def test_a_live_source_slower_than_the_model_loses_nothing(colour_contract: Contract) -> None:
-    sink = Recorder()
-    summary = run_stream(FakeSource(20, live=True, pause=0.01), FakeModel(colour_contract), [sink])
-    assert_balanced(summary)
-    assert sink.frames == list(range(20))
-
-
-@pytest.mark.parametrize(("live", "lanes"), [(False, 1), (False, 4), (True, 1), (True, 3)])
-def test_the_limit_is_kept_to_the_frame(colour_contract: Contract, live: bool, lanes: int) -> None:
-    sink = Recorder()
-    source = FakeSource(10_000, live=live, pause=0.0005)
+    source = FakeSource(10_000, pause=0.0005)
     summary = run_stream(source, FakeModel(colour_contract), [sink], StreamOptions(lanes, limit=7))
     assert len(sink.frames) == summary.emitted == 7
     assert summary.ended == "limit"
     assert_balanced(summary)
-    if not live:
-        assert summary.captured == 7
+    assert summary.captured == 7
 
 
-def test_a_live_source_that_ends_right_at_the_limit_has_not_failed(colour_contract: Contract) -> None:
-    source = FakeSource(100, live=True, fail_at=5)
-    model = FakeModel(colour_contract, lambda _image: time.sleep(0.05))  # the source has failed long before
-    with pytest.raises(SourceError):
-        run_stream(FakeSource(100, live=True, fail_at=5), model, [])
-    summary = run_stream(source, model, [], StreamOptions(limit=1))
-    assert (summary.emitted, summary.ended) == (1, "limit")
-
-
-@pytest.mark.parametrize("live", [False, True])
-def test_a_wanted_stop_ends_in_good_order(colour_contract: Contract, live: bool) -> None:
+def test_a_wanted_stop_ends_in_good_order(colour_contract: Contract) -> None:
     stop, sink = Stop(), Recorder()
-    source = FakeSource(1_000_000, live=live, pause=0.001)
+    source = FakeSource(1_000_000, pause=0.001)
     threading.Timer(0.2, lambda: setattr(stop, "wanted", True)).start()
     summary = run_stream(source, FakeModel(colour_contract), [sink], StreamOptions(lanes=2), stop=stop)
     assert summary.ended == "interrupted"
     assert 0 < summary.emitted == len(sink.frames)
     assert_balanced(summary)
-    if not live:
-        assert sink.frames == list(range(summary.captured))  # what was read was written
+    assert sink.frames == list(range(summary.captured))  # what was read was written
     assert (sink.closed, source.closed, lane_threads()) == (1, 1, [])
 
 
-@pytest.mark.parametrize("live", [False, True])
-def test_a_wanted_stop_does_not_wait_for_a_read_that_blocks(colour_contract: Contract, live: bool) -> None:
+def test_a_wanted_stop_does_not_wait_for_a_read_that_blocks(colour_contract: Contract) -> None:
     class Stalled(FakeSource):
         def read(self) -> Frame | None:
             if self._index == 3:
@@ -267,7 +222,7 @@ def test_a_wanted_stop_does_not_wait_for_a_read_that_blocks(colour_contract: Con
             return super().read()
 
     release, stop, sink = threading.Event(), Stop(), Recorder()
-    source = Stalled(10, live=live)
+    source = Stalled(10)
     threading.Timer(0.1, lambda: setattr(stop, "wanted", True)).start()
     started = time.monotonic()
     summary = run_stream(source, FakeModel(colour_contract), [sink], stop=stop)
@@ -290,19 +245,19 @@ def test_an_output_whose_viewer_has_enough_ends_the_stream(colour_contract: Cont
 def test_outputs_are_looked_after_while_no_frame_comes(colour_contract: Contract) -> None:
     sink = Recorder()
     sink.patience = 0.01
-    run_stream(FakeSource(2, live=True, pause=0.1), FakeModel(colour_contract), [sink])
+    run_stream(FakeSource(2, pause=0.1), FakeModel(colour_contract), [sink])
     assert sink.idled >= 3
 
 
 def test_the_watcher_sees_a_running_stream(colour_contract: Contract) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[int] = []
 
-    def watch(stats: StreamStats, dropped: int) -> None:
-        seen.append((stats.emitted, dropped))
+    def watch(stats: StreamStats) -> None:
+        seen.append(stats.emitted)
 
-    run_stream(FakeSource(80, live=True, pause=0.02), FakeModel(colour_contract), [], watch=watch)
+    run_stream(FakeSource(80, pause=0.02), FakeModel(colour_contract), [], watch=watch)
     assert seen
-    assert 0 < seen[0][0] <= 80
+    assert 0 < seen[0] <= 80
 
 
 def test_stage_times_are_the_lanes_own(colour_contract: Contract) -> None:
@@ -331,10 +286,9 @@ def test_opencvs_own_threads_are_given_back(colour_contract: Contract) -> None:
     assert set(seen[2:]) == {1}
 
 
-def test_a_live_source_gets_one_lane_and_a_recording_one_for_every_thread() -> None:
-    assert default_lanes(live=True, threads=8) == 1
-    assert default_lanes(live=False, threads=3) == 3
-    assert default_lanes(live=False) == usable_cores()
+def test_there_is_a_lane_for_every_thread() -> None:
+    assert default_lanes(threads=3) == 3
+    assert default_lanes() == usable_cores()
 
 
 @pytest.mark.parametrize(
@@ -377,15 +331,6 @@ def test_a_clip_through_a_real_engine_has_each_frames_own_mask(
     source = open_source(str(colour_clip(tmp_path / "clip.mp4", 40)))
     summary = run_stream(source, segmenter, [sink], StreamOptions(lanes))
     assert sink.seen == [[index % 3] for index in range(40)]
-    assert_balanced(summary)
-
-
-def test_a_network_camera_through_a_real_engine(
-    tmp_path: Path, colour_contract: Contract, tiny_model: TinyModel, serve: Callable[[str], str]
-) -> None:
-    segmenter = Segmenter.load(tiny_model(colour_contract, tmp_path / "model.onnx"), threads=1)
-    summary = run_stream(open_source(serve("live/500")), segmenter, [], StreamOptions(limit=10))
-    assert (summary.emitted, summary.live, summary.ended) == (10, True, "limit")
     assert_balanced(summary)
 
 

@@ -21,7 +21,7 @@ from edgeseg_runtime.live.every_frame import Carry, EveryFrame
 from edgeseg_runtime.live.outlet import Outlet
 from edgeseg_runtime.live.presenter import Inferred, Presenter, Skip
 from edgeseg_runtime.live.show import Filter, Show
-from edgeseg_runtime.live.status import Status
+from edgeseg_runtime.live.status import OutputStatus, Status
 from edgeseg_runtime.live.summary import LiveSummary
 from edgeseg_runtime.live.track import Track, percentiles
 from edgeseg_runtime.memory import keep_freed_memory
@@ -73,7 +73,8 @@ class LiveLoop:
     ) -> None:
         self._model, self._options, self._events = model, options or LiveOptions(), events or Events()
         self.tracks = tuple(Track(camera) for camera in cameras)
-        self._outlets = tuple(Outlet(sink, self._events) for sink in sinks)
+        self._outlets = [Outlet(sink, self._events) for sink in sinks]
+        self._reports: list[Callable[[], OutputStatus]] = []
         self._stages = {name: Histogram() for name in STAGES}
         self._ending = Flag()
         wanted = self._options
@@ -87,6 +88,14 @@ class LiveLoop:
         )
         self._started_at = monotonic()
         self._error: BaseException | None = None
+
+    def add(self, sink: Sink[Any]) -> None:
+        """Add an output that could not be made before the loop, such as a viewer that asks for its status."""
+        self._outlets.append(Outlet(sink, self._events))
+
+    def report(self, status: Callable[[], OutputStatus]) -> None:
+        """Show the figures of something that takes no frames, such as a webhook, among the outputs."""
+        self._reports.append(status)
 
     def run(self, stop: Stop, watch: Callable[[Status], None] | None = None) -> LiveSummary:
         """Stream until the limit, a closed window, the failure of every camera, or `stop`.
@@ -117,7 +126,7 @@ class LiveLoop:
             uptime_seconds=round(monotonic() - self._started_at, 3),
             model=self._model.status(),
             cameras=tuple(track.status() for track in self.tracks),
-            outputs=tuple(outlet.status() for outlet in self._outlets),
+            outputs=(*(outlet.status() for outlet in self._outlets), *(status() for status in self._reports)),
             stages={name: percentiles(histogram) for name, histogram in self._stages.items()},
         )
 

@@ -36,16 +36,17 @@ class Show:
         self._limit, self._over, self._several = limit, over, several
         self._table: tuple[Contract | None, Image | None] = (None, None)
         self._shown = 0
-        self._lock = Lock()
+        self._filtering, self._counting = Lock(), Lock()
 
     def __call__(self, track: Track, frame: Frame, result: SemanticResult, masked_at: float, *, fresh: bool) -> None:
         """Show a frame with a mask that was made from a frame captured at `masked_at`: this very one, if `fresh`."""
         if self._several:
             frame = replace(frame, name=f"{frame.camera}-{frame.index:06d}")
         shot = self._shot(frame, result, masked_at, fresh)
-        for apply in self._filters:
-            shot = self._shot(replace(shot.frame, image=apply(shot)), result, masked_at, fresh)
-        with self._lock:
+        with self._filtering:  # filters are for one thread at a time, and cameras may have threads of their own
+            for apply in self._filters:
+                shot = self._shot(replace(shot.frame, image=apply(shot)), result, masked_at, fresh)
+        with self._counting:
             if self._shown == self._limit:
                 track.ledger.drop("stopped")
                 return

@@ -53,7 +53,7 @@ class ModelStatus:
     device: str
     precision: str
     degraded: bool
-    """Five failures or more in the last minute."""
+    """Five failures within a minute, and not yet a whole minute without one since."""
     restarts: int
 
 

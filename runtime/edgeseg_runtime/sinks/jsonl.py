@@ -17,8 +17,10 @@ STDOUT = "-"
 class JsonLinesSink(Sink[str]):
     """Writes {"frame", "name", "time", "area": {class: share}} lines to a file, or to stdout for `-`.
 
-    `time` is the frame's position in seconds, null for pictures. Lines go straight to the final name and are flushed
-    one by one, so that another program can follow them; a line is either whole or not there.
+    `time` is the frame's position in seconds, null for pictures. A frame of a live camera has its name as `camera`,
+    and `mask_lag`: how many seconds earlier the frame was captured that the mask was made from. Lines go straight to
+    the final name and are flushed one by one, so that another program can follow them; a line is either whole or not
+    there.
     """
 
     name = "jsonl"
@@ -41,7 +43,10 @@ class JsonLinesSink(Sink[str]):
         frame = shot.frame
         time = None if frame.position is None else round(frame.position, 4)
         area = {name: round(share, 6) for name, share in shot.result.area().items()}
-        return json.dumps({"frame": frame.index, "name": frame.name, "time": time, "area": area}, ensure_ascii=False)
+        line = {"frame": frame.index, "name": frame.name, "time": time, "area": area}
+        if frame.camera and shot.masked_at is not None:
+            line |= {"camera": frame.camera, "mask_lag": round(frame.captured_at - shot.masked_at, 4)}
+        return json.dumps(line, ensure_ascii=False)
 
     def write(self, shot: Shot, encoded: str) -> None:  # noqa: ARG002
         """Write the line. Raises OutputError, but not when the reader of stdout has had enough."""

@@ -17,7 +17,7 @@ _KEYS = (ord("q"), 27)  # 27: Escape
 
 
 class WindowSink(Sink[Image]):
-    """Shows annotated frames. Raises OutputError where no window can be opened."""
+    """Shows annotated frames, each live camera in a window of its own. Raises OutputError where none can be opened."""
 
     name = "window"
     in_main_thread = True
@@ -27,28 +27,32 @@ class WindowSink(Sink[Image]):
         if problem := window_problem():
             raise OutputError(problem)
         os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # Qt misses fonts that nobody sees
-        cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        self._shown = False
+        self._titles: set[str] = set()
 
     def encode(self, shot: Shot) -> Image:
         """Draw the overlay."""
         return shot.picture
 
-    def write(self, shot: Shot, encoded: Image) -> None:  # noqa: ARG002
+    def write(self, shot: Shot, encoded: Image) -> None:
         """Show the frame."""
-        if not self._shown:
-            cv2.resizeWindow(TITLE, encoded.shape[1], encoded.shape[0])
-        cv2.imshow(TITLE, encoded)
-        self._shown = True
+        title = f"{shot.frame.camera}: {TITLE}" if shot.frame.camera else TITLE
+        if title not in self._titles:
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+            cv2.resizeWindow(title, encoded.shape[1], encoded.shape[0])
+            self._titles.add(title)
+        cv2.imshow(title, encoded)
         self.idle()
 
     def idle(self) -> None:
-        """Let the window react: q, Escape or its own button end the stream."""
-        if cv2.pollKey() & 0xFF in _KEYS or cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
+        """Let the windows react: q, Escape or a window's own button end the stream."""
+        if not self._titles:
+            return
+        closed = any(cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) < 1 for title in self._titles)
+        if cv2.pollKey() & 0xFF in _KEYS or closed:
             self.wanted = False
 
     def close(self) -> None:
-        """Close the window."""
+        """Close the windows."""
         cv2.destroyAllWindows()
 
 

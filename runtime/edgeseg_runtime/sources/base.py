@@ -30,16 +30,11 @@ class Frame:
 
 
 class Source(Protocol):
-    """Frames, one after the other. Read by one thread at a time."""
+    """A recording: every frame once, in order. Read by one thread at a time."""
 
     @property
     def title(self) -> str:
         """What messages call it; never holds credentials."""
-        ...
-
-    @property
-    def live(self) -> bool:
-        """A live source does not wait: its newest frame matters. Any other gives every frame once, in order."""
         ...
 
     @property

@@ -26,7 +26,6 @@ class ImagesSource:
     raises SourceError.
     """
 
-    live = False
     size: tuple[int, int] | None = None
     fps: float | None = None
 

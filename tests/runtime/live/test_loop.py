@@ -374,10 +374,11 @@ def growth(camera: EagerCamera, model: FakeModel, frames: int) -> tuple[float, s
     return float(np.polyfit(range(len(memory)), memory, 1)[0]) * 10_000 / step, {mark[1:] for mark in marks[1:]}
 
 
+@pytest.mark.parametrize("frames", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_a_long_stream_keeps_its_memory_threads_and_descriptors(
-    make_eager_camera: type[EagerCamera], make_model: type[FakeModel]
+    make_eager_camera: type[EagerCamera], make_model: type[FakeModel], frames: int
 ) -> None:
-    slope, others = growth(make_eager_camera(), make_model(), 100_000)
+    slope, others = growth(make_eager_camera(), make_model(), frames)
     assert slope < 1e6
     assert len(others) == 1
 
