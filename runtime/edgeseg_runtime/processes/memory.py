@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 from typing import Any
@@ -28,8 +29,10 @@ class SharedMemory:
     @classmethod
     def create(cls, size: int) -> SharedMemory:
         """Make `size` zeroed bytes. Raises OSError where the machine has not that much."""
-        fd = os.memfd_create("edgeseg")
+        fd = os.memfd_create("edgeseg", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(fd, size)
+        # Reading mapped memory that the other side has cut off would end this process.
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         return cls(fd, size)
 
     def array(self, shape: tuple[int, ...], dtype: Any = np.uint8, offset: int = 0) -> npt.NDArray[Any]:

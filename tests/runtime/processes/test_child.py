@@ -95,6 +95,14 @@ def test_memory_is_shared_and_has_no_name(start: Start) -> None:
         memory.array((4097,))
 
 
+def test_the_other_side_cannot_cut_shared_memory_off() -> None:
+    memory = SharedMemory.create(4096)
+    with pytest.raises(PermissionError):
+        os.ftruncate(memory.fd, 0)
+    assert memory.array((4096,)).sum() == 0
+    memory.close()
+
+
 def test_a_child_that_hangs_is_killed(start: Start) -> None:
     child = start()
     child.link.send({"hang": True})
