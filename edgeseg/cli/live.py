@@ -55,6 +55,7 @@ def stream_live(wanted: LiveStream, stop: Stop, watch: Callable[[Status], None] 
     from edgeseg_runtime.capture.camera import Camera
     from edgeseg_runtime.events import Events
     from edgeseg_runtime.live.loop import LiveLoop
+    from edgeseg_runtime.segmenter import model_file
     from edgeseg_runtime.serving.server import ModelServer
     from edgeseg_runtime.serving.spec import ModelSpec, ServingOptions
 
@@ -63,6 +64,8 @@ def stream_live(wanted: LiveStream, stop: Stop, watch: Callable[[Status], None] 
         raise ConfigError("--lanes is for recordings: of a live source one frame is worked on at a time, the newest")
     spec = ModelSpec(wanted.model, engine.engine, engine.device, engine.threads, read_contract(engine.contract))
     events = Events()
+    for other in live.also:
+        model_file(other)
     with ExitStack() as closing:
         events.subscribe(tell)
         deliveries = _subscribe_outward(live, events, closing)
@@ -71,7 +74,10 @@ def stream_live(wanted: LiveStream, stop: Stop, watch: Callable[[Status], None] 
         closing.callback(model.close)
         contract = model.wait_ready()
         places = Places(model, spec, live, contract, [camera.name for camera in cameras], events)
-        sinks = open_sinks(wanted.outputs, None, contract) + places.sinks
+        outputs = wanted.outputs
+        if live.puts_out and not outputs.named:
+            outputs = replace(outputs, none=True)  # no window that nobody asked for
+        sinks = open_sinks(outputs, None, contract) + places.sinks
         loop = LiveLoop(cameras, model, sinks, _options(wanted, contract), events)
         for delivery in deliveries:
             loop.report(delivery.status)
@@ -147,11 +153,12 @@ class Places:
         zones, remarks = load_zones(path) if path.exists() else ({}, [])
         for remark in remarks:
             note(f"note: {remark}")
-        if unknown := [camera for camera in zones if camera not in cameras]:
-            raise ConfigError(f"{path} has zones of {unknown[0]!r}; the cameras are {', '.join(cameras)}")
-        sink = ZoneSink(zones, events)
+        others = {camera: ones for camera, ones in zones.items() if camera not in cameras}
+        if others:
+            note(f"note: {path} has zones of {', '.join(others)}, which this stream has not")
+        sink = ZoneSink({camera: ones for camera, ones in zones.items() if camera in cameras}, events)
         self.sinks.append(sink)
-        return ZoneDrawing(sink, path, cameras)
+        return ZoneDrawing(sink, path, cameras, others)
 
 
 @contextmanager

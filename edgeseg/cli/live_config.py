@@ -73,6 +73,11 @@ class LiveConfig:
         if (memory := self.memory_bytes()) is not None and memory < LEAST_MEMORY:
             raise ConfigError(f"--model-memory must be at least 64MB, which an engine needs, got {self.model_memory}")
 
+    @property
+    def puts_out(self) -> bool:
+        """Whether something is put out besides what `OutputConfig` names."""
+        return any(place is not None for place in (self.web, self.record, self.events, self.webhook, self.mqtt))
+
     def quota_bytes(self) -> int | None:
         """Return --record-quota in bytes. Raises ConfigError."""
         return _bytes("record-quota", self.record_quota)

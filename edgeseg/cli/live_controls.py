@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from edgeseg_runtime.errors import ConfigError
@@ -15,7 +17,12 @@ if TYPE_CHECKING:
     from edgeseg_runtime.serving.server import ModelServer
     from edgeseg_runtime.serving.spec import ModelSpec
     from edgeseg_runtime.web.controls import ZoneShape
+    from edgeseg_runtime.zones.polygon import Zone
     from edgeseg_runtime.zones.sink import ZoneSink
+
+
+ORDER_SECONDS = 1.0
+"""How long an order counts as followed, whatever the recordings say."""
 
 
 class Models:
@@ -48,18 +55,24 @@ class Recording:
 
     def __init__(self, sink: RecordSink) -> None:
         self._sink = sink
+        self._asked: tuple[bool, float] = (False, -inf)
 
     def recording(self) -> bool:
-        """Whether any camera is being recorded."""
+        """Whether any camera is being recorded, or is about to be: orders are followed with the next frame."""
+        wanted, at = self._asked
+        if monotonic() - at < ORDER_SECONDS:
+            return wanted
         return any(status.recording for status in self._sink.status().values())
 
     def start(self) -> None:
         """Record all cameras."""
         self._sink.start()
+        self._asked = True, monotonic()
 
     def stop(self) -> None:
         """End that."""
         self._sink.stop()
+        self._asked = False, monotonic()
 
 
 class Snapshots:
@@ -76,8 +89,11 @@ class Snapshots:
 class ZoneDrawing:
     """Zones as the viewer draws them, kept in their file."""
 
-    def __init__(self, sink: ZoneSink, path: Path, cameras: Sequence[str]) -> None:
-        self._sink, self._path, self._cameras = sink, path, cameras
+    def __init__(
+        self, sink: ZoneSink, path: Path, cameras: Sequence[str], others: Mapping[str, tuple[Zone, ...]]
+    ) -> None:
+        """`others`: zones of cameras that are not in this stream, to be kept in the file."""
+        self._sink, self._path, self._cameras, self._others = sink, path, cameras, others
 
     def zones(self) -> Sequence[ZoneShape]:
         """Return all zones."""
@@ -100,7 +116,7 @@ class ZoneDrawing:
             drawn[shape["camera"]] = (*drawn[shape["camera"]], zone)
         for camera, ones in drawn.items():
             check_zones(camera, ones)
-        save_zones(self._path, drawn)
+        save_zones(self._path, {**self._others, **drawn})
         for camera, ones in drawn.items():
             self._sink.set_zones(camera, ones)
 

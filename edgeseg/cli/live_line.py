@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edgeseg_runtime.stats import Spread, StreamStats, StreamSummary, spreads
 
 if TYPE_CHECKING:
-    from edgeseg_runtime.live.status import CameraStatus, Percentiles, Status
+    from edgeseg_runtime.live.status import CameraStatus, OutputStatus, Percentiles, Status
     from edgeseg_runtime.live.summary import LiveSummary
 
 
@@ -86,13 +86,16 @@ def live_text(summary: LiveSummary) -> str:
             lines.append(
                 f"  ms, p50/p95/p99: picture age {_three(camera.picture_age)} · mask age {_three(camera.mask_age)}"
             )
-    lines += [
-        f"  {output.name}: {output.written} written, dropped: "
-        + ", ".join(f"{number} {cause}" for cause, number in output.dropped.items())
-        for output in status.outputs
-        if output.dropped
-    ]
+    lines += [f"  {output_text(output)}" for output in status.outputs]
     return "\n".join(lines)
+
+
+def output_text(output: OutputStatus) -> str:
+    """Return what an output got, what it lost and why."""
+    text = f"{output.name}: {output.written} written"
+    if output.dropped:
+        text += ", dropped: " + ", ".join(f"{number} {cause}" for cause, number in output.dropped.items())
+    return text if output.error is None else f"{text}; last error: {output.error}"
 
 
 def _three(ages: Percentiles) -> str:

@@ -61,6 +61,9 @@ class SourceConfig:
 def _understand(text: str, name: str) -> NamedSource:
     if (named := _NAME.fullmatch(text)) and "://" in named["spec"]:
         return NamedSource(named["name"], named["spec"], is_live(named["spec"]))
+    if (given := text.partition("://")[0]) != text and "=" in given:
+        name = given.rpartition("=")[0]
+        raise ConfigError(f"--source {name!r}=…: a name is letters, digits, - and _, and begins with a letter")
     return NamedSource(name, text, is_live(text))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from edgeseg_runtime.stream import Stop
 
 INTERRUPTED = 130
+END_SECONDS = 3.0
+"""A stream that has not ended so long after it was asked to is stuck."""
 
 
 @Parameter(name="*")
@@ -101,7 +104,10 @@ def _stream_recording(config: StreamConfig, stop: Stop) -> int:
     if config.json:
         answer_json({**engine_facts(segmenter, config.engine, lanes), **summary.as_dict()})
     else:
-        _tell(summary_text(summary), config.outputs, summary.emitted)
+        note(summary_text(summary))
+        written = [str(path) for path in config.outputs.files]
+        if written and summary.emitted:
+            note(f"  wrote {', '.join(written)}")
     if summary.ended != "interrupted":
         return 0
     note(f"interrupted after {summary.emitted} frames; the outputs hold what was done")
@@ -118,20 +124,26 @@ def _stream_live(config: StreamConfig, stop: Stop) -> int:
     if config.json:
         answer_json(summary.as_dict())
     else:
-        _tell(live_text(summary), config.outputs, summary.shown)
+        note(live_text(summary))
     return 0
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Let SIGINT and SIGTERM end the stream in good order; a second one interrupts at once."""
+    """Let SIGINT and SIGTERM end the stream in good order, however often they come while it ends.
+
+    One that comes when the end should long have come interrupts at once.
+    """
     from edgeseg_runtime.stream import Stop
 
-    stop = Stop()
+    stop, asked_at = Stop(), monotonic()
 
     def handle(_signum: int, _frame: FrameType | None) -> None:
-        if stop.wanted:
+        nonlocal asked_at
+        if stop.wanted and monotonic() - asked_at > END_SECONDS:
             raise KeyboardInterrupt
+        if not stop.wanted:
+            asked_at = monotonic()
         stop.wanted = True
 
     if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
@@ -156,10 +168,3 @@ def live_line(kind: type[LineOnTerminal]) -> Iterator[Any]:
         yield line
     finally:
         line.clear()
-
-
-def _tell(text: str, outputs: OutputConfig, frames: int) -> None:
-    note(text)
-    written = [str(path) for path in (outputs.video, outputs.masks, outputs.jsonl) if path not in (None, "-")]
-    if written and frames:
-        note(f"  wrote {', '.join(written)}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -237,6 +238,25 @@ def test_what_the_trial_window_says_is_understood(
     problem = window_problem()
     assert (problem is None) == (expected is None)
     assert expected is None or expected in str(problem)
+
+
+def test_a_video_that_lost_frames_on_its_way_to_the_disk_is_not_called_good(
+    tmp_path: Path, colour_contract: Contract
+) -> None:
+    """What OpenCV writes to a full disk is lost without a word, so the file is read back."""
+    sink = VideoSink(tmp_path / "out.mp4")
+    put(sink, *(shot(colour_contract, index) for index in range(20)))
+    (written,) = tmp_path.iterdir()
+    sink._writer.release()  # type: ignore[union-attr]
+    os.truncate(written, written.stat().st_size // 3)
+    with pytest.raises(OutputError, match="0 of its 20 frames can be read back"):
+        sink.close()
+    assert list(tmp_path.iterdir()) == []
+
+    whole = VideoSink(tmp_path / "out.mp4")
+    put(whole, *(shot(colour_contract, index) for index in range(20)))
+    whole.close()
+    assert (tmp_path / "out.mp4").is_file()
 
 
 class FakeScreen:

@@ -159,6 +159,9 @@ class Camera:
         return None
 
 
+_ENCODE = "in a user name or password write @ as %40, / as %2F, # as %23, ? as %3F, : as %3A"
+
+
 def _understand(spec: str | int) -> tuple[str, str]:
     """Return what the worker is told, and what people are."""
     text = str(spec)
@@ -169,8 +172,17 @@ def _understand(spec: str | int) -> tuple[str, str]:
     shown = without_credentials(text)
     if "://" not in text:
         raise SourceError(f"{shown} is no camera: give a URL, the number of a camera from 0, or a path in /dev")
-    if urlsplit(text).scheme.lower() not in URL_SCHEMES:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise SourceError(f"{shown}: this is no host and port; {_ENCODE}") from None
+    if parts.scheme.lower() not in URL_SCHEMES:
         raise SourceError(f"{shown}: streams are read over {', '.join(URL_SCHEMES)}")
+    if not host:
+        raise SourceError(f"{shown}: a host is missing after {parts.scheme}://")
+    if "@" in parts.netloc and "@" in text.partition(parts.netloc)[2]:
+        raise SourceError(f"{shown}: it cannot be told where the password ends; {_ENCODE}")
     if len(text) > _LONGEST_URL:
         raise SourceError(f"a URL of {len(text)} characters; at most {_LONGEST_URL} are allowed")
     if importlib.util.find_spec("av") is None:

@@ -84,6 +84,8 @@ class Offer:
     def __init__(self, track: Track) -> None:
         self.track = track
         self._frame: Frame | None = None
+        self.taken_at = 0.0
+        """When the model took the last one. Of a network camera's frame that is long after it was captured."""
 
     @property
     def deadline(self) -> float:
@@ -101,6 +103,7 @@ class Offer:
 
     def take(self) -> Frame | None:
         """Take it away."""
+        self.taken_at = monotonic()
         frame, self._frame = self._frame, None
         return frame
 
@@ -124,7 +127,7 @@ class _Viewer:
         now = monotonic()
         with self._changed:
             if masked is not None:
-                self._took = now - masked.frame.captured_at
+                self._took = now - self.offer.taken_at
                 self._fresh = masked
             self._changed.notify()
         self._track.served(now)

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 from pathlib import Path
+from time import monotonic
+from time import time as wall_time
 from typing import TextIO
 
 from edgeseg_runtime.errors import OutputError
@@ -18,9 +20,9 @@ class JsonLinesSink(Sink[str]):
     """Writes {"frame", "name", "time", "area": {class: share}} lines to a file, or to stdout for `-`.
 
     `time` is the frame's position in seconds, null for pictures. A frame of a live camera has its name as `camera`,
-    and `mask_lag`: how many seconds earlier the frame was captured that the mask was made from. Lines go straight to
-    the final name and are flushed one by one, so that another program can follow them; a line is either whole or not
-    there.
+    `at`: when it was captured, in seconds since 1970 by this machine's clock, and `mask_lag`: how many seconds earlier
+    the frame was captured that the mask was made from. Lines go straight to the final name and are flushed one by one,
+    so that another program can follow them; a line is either whole or not there.
     """
 
     name = "jsonl"
@@ -45,7 +47,11 @@ class JsonLinesSink(Sink[str]):
         area = {name: round(share, 6) for name, share in shot.result.area().items()}
         line = {"frame": frame.index, "name": frame.name, "time": time, "area": area}
         if frame.camera and shot.masked_at is not None:
-            line |= {"camera": frame.camera, "mask_lag": round(frame.captured_at - shot.masked_at, 4)}
+            line |= {
+                "camera": frame.camera,
+                "at": round(wall_time() - (monotonic() - frame.captured_at), 3),
+                "mask_lag": round(frame.captured_at - shot.masked_at, 4),
+            }
         return json.dumps(line, ensure_ascii=False)
 
     def write(self, shot: Shot, encoded: str) -> None:  # noqa: ARG002
@@ -62,5 +68,9 @@ class JsonLinesSink(Sink[str]):
 
     def close(self) -> None:
         """Close the file; stdout stays open."""
-        if self._target != STDOUT:
+        if self._target == STDOUT:
+            return
+        try:
             self._file.close()
+        except OSError as error:
+            raise OutputError(f"{self._target} cannot be written: {error.strerror}") from error

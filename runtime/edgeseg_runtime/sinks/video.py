@@ -11,6 +11,7 @@ from edgeseg_runtime.errors import OutputError
 from edgeseg_runtime.files import atomic_path
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.sinks.base import Shot, Sink
+from edgeseg_runtime.sources.quiet import without_warnings
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 """What OpenCV's wheel can write. It has no H.264 encoder."""
@@ -39,6 +40,7 @@ class VideoSink(Sink[Image]):
         self._size = (0, 0)
         self._started, self._written = 0.0, 0
         self._file = ExitStack()
+        self._temporary = path
 
     def encode(self, shot: Shot) -> Image:
         """Draw the overlay."""
@@ -65,9 +67,23 @@ class VideoSink(Sink[Image]):
             return
         self._writer.release()
         try:
+            if (held := self._frames_held()) < self._written:  # OpenCV says nothing of a write that failed
+                self._file.__exit__(OutputError, OutputError(), None)
+                raise OutputError(
+                    f"{self._path} could not be written: {held} of its {self._written} frames can be read back; "
+                    "is the disk full?"
+                )
             self._file.close()
         except OSError as error:
             raise OutputError(f"{self._path} could not be written: {error.strerror}") from error
+
+    def _frames_held(self) -> int:
+        """Return how many frames the file's own header tells of; 0 where it cannot be opened."""
+        with without_warnings():
+            capture = cv2.VideoCapture(str(self._temporary), cv2.CAP_FFMPEG)
+        held = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+        capture.release()
+        return held
 
     def _due(self, captured_at: float) -> int:
         """Return how often to write a frame: once, or as often as brings the video up to the frame's time."""
@@ -76,7 +92,7 @@ class VideoSink(Sink[Image]):
         return max(0, round((captured_at - self._started) * self._fps) + 1 - self._written)
 
     def _open(self, size: tuple[int, int]) -> cv2.VideoWriter:
-        temporary = self._file.enter_context(atomic_path(self._path))
+        temporary = self._temporary = self._file.enter_context(atomic_path(self._path))
         code = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
         writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, code, self._fps, size)
         if not writer.isOpened():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from time import monotonic
@@ -92,7 +93,8 @@ def list_pictures(spec: str) -> list[Path]:
             raise SourceError(f"{path} holds no picture ({', '.join(IMAGE_SUFFIXES)})")
         return found
     if not glob.has_magic(spec):
-        raise SourceError(f"there is no file or folder {spec}")
+        # somebody may have forgotten rtsp:// before user:password@host
+        raise SourceError(f"there is no file or folder {re.sub(r'(?s).*@', '***@', spec)}")
     matches = glob.glob(spec, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
     found = sorted(file for file in map(Path, matches) if _is_picture(file))
     if not found:

@@ -100,7 +100,11 @@ class Gate:
             return
         if _same(request.cookies.get(self.cookie_name, ""), self.cookie):
             return
-        raise Refused(401, "the viewer's token is missing or wrong", {hdrs.WWW_AUTHENTICATE: "Bearer"})
+        raise Refused(
+            401,
+            "the viewer's token is missing or wrong: open the printed link, or send Authorization: Bearer TOKEN",
+            {hdrs.WWW_AUTHENTICATE: "Bearer"},
+        )
 
 
 def new_token() -> str:

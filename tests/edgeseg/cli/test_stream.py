@@ -148,6 +148,13 @@ def test_without_a_display_a_window_beside_other_outputs_is_left_out(
         (["--camera", "0", "--device", "tpu", "--none"], "no device 'tpu'"),
         (["--camera", "0", "--opacity", "2", "--none"], "opacity must be in 0..1"),
         (["--source", "spam://joe:hunter2@x/"], "spam://"),
+        (["--source", "rtsp://joe:a@hunter2/x@127.0.0.1:9/live"], "write @ as %40"),
+        (["--source", "http://joe:hunter2#x@127.0.0.1:9/"], "write @ as %40"),
+        (["--source", "rtsp://127.0.0.1:99999/x"], "no host and port"),
+        (["--source", "rtsp:///"], "a host is missing"),
+        (["--source", "joe:hunter2@127.0.0.1:9"], "there is no file or folder ***@127.0.0.1:9"),
+        (["--source", "a b=rtsp://127.0.0.1/"], "a name is letters"),
+        (["--camera", "0", "--web", "0", "--also", "missing"], "there is no model at missing"),
         (["--source", "CLIP", "--none", "--jsonl", "-"], "--none cannot be combined"),
         (["--source", "CLIP", "--jsonl", "--none"], "--jsonl needs a file, or - for stdout"),
         (["--source", "CLIP", "--json", "--jsonl", "-"], "both write to stdout"),
@@ -287,6 +294,19 @@ def test_a_signal_is_the_end_a_live_stream_has(
 
 
 @pytest.mark.timeout(120)
+def test_an_impatient_second_ctrl_c_loses_nothing(tmp_path: Path, model: str, serve: Callable[[str], str]) -> None:
+    rec = tmp_path / "rec"
+    running = Running(tmp_path, "--model", model, "--source", serve("live/100000"), "--record", str(rec))
+    running.wait_for_lines(20)
+    running.process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    code, summary = running.end(signal.SIGINT)
+    assert (code, summary["ended"]) == (0, "interrupted")
+    assert [file.suffix for file in rec.iterdir() if file.is_file()] == [".mp4"]
+    assert not [file for file in rec.iterdir() if file.name.startswith(".")]
+
+
+@pytest.mark.timeout(120)
 def test_an_absent_camera_is_waited_for_without_its_password_being_told(tmp_path: Path, model: str) -> None:
     running = Running(tmp_path, "--model", model, "--source", "door=rtsp://joe:hunter2@127.0.0.1:9/x")
     told = b""
@@ -323,13 +343,13 @@ def test_a_live_stream_with_all_its_outputs(tmp_path: Path, model: str, serve: C
     assert sum(count_frames(file) for file in files) >= 30
 
 
-def test_zones_of_a_camera_that_is_not_there_are_a_mistake(
-    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+def test_zones_of_a_camera_that_is_not_there_are_remarked(
+    tmp_path: Path, model: str, serve: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     zones = tmp_path / "zones.yaml"
     zones.write_text("cameras: {yard: [{name: all, points: [[0, 0], [1, 0], [1, 1]]}]}")
-    assert stream("--model", model, "--camera", 7, "--none", "--zones", zones) == 2
-    assert "has zones of 'yard'; the cameras are camera7" in capsys.readouterr().err
+    assert stream("--model", model, "--source", f"door={serve('live/1000')}", "--zones", zones, "--limit", 2) == 0
+    assert "has zones of yard, which this stream has not" in capsys.readouterr().err
 
 
 def test_on_a_terminal_a_line_is_kept_up_to_date(
