@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from edgeseg.cli.console import note
 from edgeseg.cli.live_config import LiveConfig
 from edgeseg.cli.live_controls import Models, Recording, Snapshots, ZoneDrawing
-from edgeseg.cli.loading import EngineConfig, read_contract
-from edgeseg.cli.outputs import OutputConfig, open_sinks
-from edgeseg.cli.source_config import NamedSource
+from edgeseg.cli.loading import read_contract
+from edgeseg.cli.outputs import open_sinks
 from edgeseg_runtime.errors import ConfigError, SourceError
 from edgeseg_runtime.extras import require
 
 if TYPE_CHECKING:
+    from edgeseg.cli.stream import StreamConfig
     from edgeseg_runtime.contract import Contract
     from edgeseg_runtime.events import Event, Events
     from edgeseg_runtime.live.loop import LiveLoop, LiveOptions
@@ -38,19 +39,7 @@ SNAPSHOTS = "snapshots"
 """Folder in that of the recordings, or where the stream was started, for what the viewer's button keeps."""
 
 
-@dataclass(frozen=True)
-class LiveStream:
-    """What a live stream is made of, as the command line says."""
-
-    model: Path
-    sources: Sequence[NamedSource]
-    limit: int | None
-    engine: EngineConfig
-    outputs: OutputConfig
-    live: LiveConfig
-
-
-def stream_live(wanted: LiveStream, stop: Stop, watch: Callable[[Status], None] | None) -> LiveSummary:
+def stream_live(config: StreamConfig, stop: Stop, watch: Callable[[Status], None] | None) -> LiveSummary:
     """Stream until the end; return what was done. Raises SourceError when no camera can ever be read."""
     from edgeseg_runtime.capture.camera import Camera
     from edgeseg_runtime.events import Events
@@ -59,26 +48,26 @@ def stream_live(wanted: LiveStream, stop: Stop, watch: Callable[[Status], None] 
     from edgeseg_runtime.serving.server import ModelServer
     from edgeseg_runtime.serving.spec import ModelSpec, ServingOptions
 
-    engine, live = wanted.engine, wanted.live
+    engine, live = config.engine, config.live
     if engine.lanes > 1:
         raise ConfigError("--lanes is for recordings: of a live source one frame is worked on at a time, the newest")
-    spec = ModelSpec(wanted.model, engine.engine, engine.device, engine.threads, read_contract(engine.contract))
+    spec = ModelSpec(config.model, engine.engine, engine.device, engine.threads, read_contract(engine.contract))
     events = Events()
     for other in live.also:
         model_file(other)
     with ExitStack() as closing:
         events.subscribe(tell)
         deliveries = _subscribe_outward(live, events, closing)
-        cameras = [Camera(source.name, source.spec, events) for source in wanted.sources]
+        cameras = [Camera(source.name, source.spec, events) for source in config.what.sources]
         model = ModelServer(spec, events, ServingOptions(live.memory_bytes(), live.model_load_time))
         closing.callback(model.close)
         contract = model.wait_ready()
         places = Places(model, spec, live, contract, [camera.name for camera in cameras], events)
-        outputs = wanted.outputs
+        outputs = config.outputs
         if live.puts_out and not outputs.named:
             outputs = replace(outputs, none=True)  # no window that nobody asked for
         sinks = open_sinks(outputs, None, contract) + places.sinks
-        loop = LiveLoop(cameras, model, sinks, _options(wanted, contract), events)
+        loop = LiveLoop(cameras, model, sinks, _options(config, contract), events)
         for delivery in deliveries:
             loop.report(delivery.status)
         with served(live, loop, places, events):
@@ -199,14 +188,14 @@ def _viewer(text: str, loop: LiveLoop, places: Places, events: Events) -> WebSer
     return server
 
 
-def _options(wanted: LiveStream, contract: Contract) -> LiveOptions:
+def _options(config: StreamConfig, contract: Contract) -> LiveOptions:
     from edgeseg_runtime.live.loop import LiveOptions
     from edgeseg_runtime.live.tricks import FlowCarry, StaticSkip
 
-    live = wanted.live
+    live = config.live
     return LiveOptions(
-        limit=wanted.limit,
-        opacity=wanted.outputs.opacity,
+        limit=config.what.limit,
+        opacity=config.outputs.opacity,
         filters=tuple(_filters(live, contract)),
         skip=StaticSkip if live.skip_static else None,
         carry=FlowCarry if live.every_frame else None,
@@ -252,8 +241,6 @@ def _subscribe_outward(live: LiveConfig, events: Events, closing: ExitStack) -> 
 
 
 def _senders(live: LiveConfig) -> Iterator[tuple[str, Any]]:
-    import os
-
     if live.webhook is not None:
         from edgeseg_runtime.telemetry.webhook import WebhookSender
 

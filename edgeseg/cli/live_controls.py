@@ -105,7 +105,7 @@ class ZoneDrawing:
 
     def replace(self, zones: Sequence[ZoneShape]) -> None:
         """Watch these and keep them. Raises EdgesegError."""
-        from edgeseg_runtime.zones.file import check_zones, save_zones
+        from edgeseg_runtime.zones.file import save_zones
         from edgeseg_runtime.zones.polygon import Zone
 
         drawn: dict[str, tuple[Zone, ...]] = dict.fromkeys(self._cameras, ())
@@ -114,8 +114,6 @@ class ZoneDrawing:
                 raise ConfigError(f"there is no camera {shape['camera']!r}; there are {', '.join(self._cameras)}")
             zone = Zone(shape["name"], tuple((x, y) for x, y in shape["points"]))
             drawn[shape["camera"]] = (*drawn[shape["camera"]], zone)
-        for camera, ones in drawn.items():
-            check_zones(camera, ones)
         save_zones(self._path, {**self._others, **drawn})
         for camera, ones in drawn.items():
             self._sink.set_zones(camera, ones)

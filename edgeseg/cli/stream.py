@@ -80,8 +80,7 @@ def stream(*, config: StreamConfig) -> int:
       edgeseg stream --model export/openvino-int8 --camera 0
       edgeseg stream --model model.onnx --source clip.mp4 --video out.mp4 --masks m/
       edgeseg stream --model model.onnx --source rtsp://10.0.0.7/cam --web 8080
-      edgeseg stream --model model.onnx --source door=rtsp://10.0.0.7/1 \
-          --source yard=rtsp://10.0.0.8/1 --record rec/ --record-on "person>5%"
+      edgeseg stream --model m/ --camera 0 --record rec/ --record-on "person>5%"
     """
     with stop_on_signals() as stop:
         if config.what.sources[0].live:
@@ -115,12 +114,10 @@ def _stream_recording(config: StreamConfig, stop: Stop) -> int:
 
 
 def _stream_live(config: StreamConfig, stop: Stop) -> int:
-    from edgeseg.cli.live import LiveStream, stream_live
+    from edgeseg.cli.live import stream_live
 
-    sources = config.what.sources
-    wanted = LiveStream(config.model, sources, config.what.limit, config.engine, config.outputs, config.live)
     with live_line(CameraLine) as watch:
-        summary = stream_live(wanted, stop, watch)
+        summary = stream_live(config, stop, watch)
     if config.json:
         answer_json(summary.as_dict())
     else:

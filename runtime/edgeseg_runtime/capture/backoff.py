@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from edgeseg_runtime.backoff import doubled
 from edgeseg_runtime.capture.options import CaptureOptions
 from edgeseg_runtime.capture.states import ABSENT, Reason
 
@@ -26,6 +27,6 @@ class Backoff:
         """Return the seconds to wait after this failure."""
         options = self._options
         most = options.backoff_absent if reason in ABSENT else options.backoff_most
-        wait = most if reason == "auth" else min(most, options.backoff_first * 2.0 ** min(self._failures, 30))
+        wait = most if reason == "auth" else doubled(options.backoff_first, most, self._failures)
         self._failures += 1
         return wait * (1 + JITTER * self._chance.random())

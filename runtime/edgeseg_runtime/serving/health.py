@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
+from edgeseg_runtime.backoff import doubled
 from edgeseg_runtime.serving.spec import ServingOptions
 
 _REMEMBERED = 63
@@ -55,5 +56,4 @@ class Health:
         """Seconds to wait before a process is started: none after a first failure, then twice as long each time."""
         if self._in_a_row < 2:
             return 0.0
-        doublings = min(self._in_a_row - 2, 30)
-        return float(min(self._options.backoff_longest, self._options.backoff_first * 2**doublings))
+        return doubled(self._options.backoff_first, self._options.backoff_longest, self._in_a_row - 2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from edgeseg_runtime.backoff import doubled
+
 
 class Backoff:
     """Doubles from `first` to `most` seconds. Each wait is between half of that and all of it, by chance.
@@ -18,7 +20,7 @@ class Backoff:
 
     def failed(self) -> float:
         """Return the seconds to wait after one more failure."""
-        longest = min(self._most, self._first * 2.0 ** min(self._failures, 32))
+        longest = doubled(self._first, self._most, self._failures)
         self._failures += 1
         return longest * (1 + self._chance()) / 2
 
