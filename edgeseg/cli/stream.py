@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 import threading
@@ -127,20 +128,20 @@ def _stream_live(config: StreamConfig, stop: Stop) -> int:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Let SIGINT and SIGTERM end the stream in good order, however often they come while it ends.
+    """Let SIGINT and SIGTERM end the stream in good order, however often they come until the process is gone.
 
     One that comes when the end should long have come interrupts at once.
     """
     from edgeseg_runtime.stream import Stop
 
-    stop, asked_at = Stop(), monotonic()
+    stop = Stop()
+    asked_at: float | None = None
 
     def handle(_signum: int, _frame: FrameType | None) -> None:
         nonlocal asked_at
-        if stop.wanted and monotonic() - asked_at > END_SECONDS:
+        asked_at = asked_at or monotonic()
+        if monotonic() - asked_at > END_SECONDS:
             raise KeyboardInterrupt
-        if not stop.wanted:
-            asked_at = monotonic()
         stop.wanted = True
 
     if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
@@ -150,8 +151,17 @@ def stop_on_signals() -> Iterator[Stop]:
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if asked_at is None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        else:
+            atexit.register(_ignore_signals)
+
+
+def _ignore_signals() -> None:
+    """Keep an impatient ctrl-C from killing a process whose work is done: Python, while it ends, drops its handlers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

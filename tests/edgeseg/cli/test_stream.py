@@ -307,6 +307,20 @@ def test_an_impatient_second_ctrl_c_loses_nothing(tmp_path: Path, model: str, se
 
 
 @pytest.mark.timeout(120)
+def test_a_ctrl_c_held_down_until_the_process_is_gone_does_not_change_the_exit_code(
+    tmp_path: Path, model: str, serve: Callable[[str], str]
+) -> None:
+    """Python drops its handlers while it takes itself apart: a signal that comes then must not kill it."""
+    running = Running(tmp_path, "--model", model, "--source", serve("live/100000"))
+    running.wait_for_lines(5)
+    while running.process.poll() is None:
+        running.process.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+    code, summary = running.end(signal.SIGINT)
+    assert (code, summary["ended"]) == (0, "interrupted")
+
+
+@pytest.mark.timeout(120)
 def test_an_absent_camera_is_waited_for_without_its_password_being_told(tmp_path: Path, model: str) -> None:
     running = Running(tmp_path, "--model", model, "--source", "door=rtsp://joe:hunter2@127.0.0.1:9/x")
     told = b""
