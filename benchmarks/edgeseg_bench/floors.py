@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Any
 
 import cv2
 
+from edgeseg_runtime.contract import Contract
+from edgeseg_runtime.draw import color_table
 from edgeseg_runtime.errors import SourceError
-from edgeseg_runtime.preprocess import Image
+from edgeseg_runtime.preprocess import Image, Mask
+from edgeseg_runtime.result import SemanticResult, StageTimes
 from edgeseg_runtime.segmenter import Segmenter
+from edgeseg_runtime.sinks.base import Shot
+from edgeseg_runtime.sinks.video import VideoSink
+from edgeseg_runtime.sources.base import Frame
 from edgeseg_runtime.sources.capture import open_video
 
-STEPS = ("read", "preprocess", "infer", "decode")
+OPACITY = 0.5
 
 
 @dataclass(frozen=True)
@@ -30,11 +37,15 @@ class CoreCosts:
     infer: float
     decode: float
     """From scores to a mask of the frame's size."""
+    draw: float = 0.0
+    """The mask over the picture; 0 where nothing is drawn."""
+    encode: float = 0.0
+    """Compressing the drawn picture into a video; 0 where none is written."""
 
     @property
     def total(self) -> float:
         """Core-milliseconds a frame costs altogether."""
-        return self.read + self.preprocess + self.infer + self.decode
+        return float(sum(asdict(self).values()))
 
     def bound(self, cores: int) -> float:
         """Return the frames a second that `cores` reach if they do nothing else and never wait."""
@@ -47,9 +58,16 @@ class CoreCosts:
 
 
 def core_costs(
-    clip: Path, segmenter: Segmenter, limit: int = 150, clock: Callable[[], float] = process_time
+    clip: Path,
+    segmenter: Segmenter,
+    limit: int = 150,
+    clock: Callable[[], float] = process_time,
+    *,
+    video: str | None = None,
 ) -> CoreCosts:
     """Measure the steps one after the other over the first `limit` frames of a clip.
+
+    With `video`, `.mp4` or `.avi`, also drawing the masks and encoding such a file.
 
     `segmenter` should have one thread; OpenCV and the video decoder are held to one here. Each step has the clip to
     itself: nothing else of the stream runs meanwhile. Raises SourceError.
@@ -62,13 +80,16 @@ def core_costs(
         lane.infer(images[0])  # lazy set-up
         raws, infer = _each(lambda image: lane.infer(image).copy(), images, clock)
         _, copying = _each(lambda raw: raw.copy(), raws, clock)  # the copies are ours, not the stream's
-        _, decode = _each(lambda raw: lane.decode(raw, height, width), raws, clock)
-    return CoreCosts(*(1e3 * seconds / len(frames) for seconds in (read, preprocess, infer - copying, decode)))
+        masks, decode = _each(lambda raw: lane.decode(raw, height, width), raws, clock)
+        drawing = (0.0, 0.0) if video is None else _draw_and_encode(frames, masks, segmenter.contract, video, clock)
+    return CoreCosts(
+        *(1e3 * seconds / len(frames) for seconds in (read, preprocess, infer - copying, decode, *drawing))
+    )
 
 
 def median_costs(costs: Sequence[CoreCosts]) -> CoreCosts:
     """Return the median of each step."""
-    return CoreCosts(*(median(getattr(one, step) for one in costs) for step in STEPS))
+    return CoreCosts(*(median(getattr(one, step.name) for one in costs) for step in fields(CoreCosts)))
 
 
 def _read(clip: Path, limit: int, clock: Callable[[], float]) -> tuple[list[Image], float]:
@@ -84,6 +105,25 @@ def _read(clip: Path, limit: int, clock: Callable[[], float]) -> tuple[list[Imag
     if not frames:
         raise SourceError(f"{clip} gives no frame")
     return frames, seconds
+
+
+def _draw_and_encode(
+    frames: Sequence[Image], masks: Sequence[Mask], contract: Contract, suffix: str, clock: Callable[[], float]
+) -> tuple[float, float]:
+    """Return the seconds that drawing the masks and encoding the pictures took, finishing the file included."""
+    table = color_table(contract)
+    shots = [
+        Shot(Frame(at, image, 0.0, 0.0, str(at)), SemanticResult(mask, contract, StageTimes(0, 0, 0)), table, OPACITY)
+        for at, (image, mask) in enumerate(zip(frames, masks, strict=True))
+    ]
+    with TemporaryDirectory() as folder:
+        sink = VideoSink(Path(folder) / f"drawn{suffix}")
+        pictures, draw = _each(sink.encode, shots, clock)
+        started = clock()
+        for shot, picture in zip(shots, pictures, strict=True):
+            sink.write(shot, picture)
+        sink.close()
+        return draw, clock() - started
 
 
 def _each(step: Callable[[Any], Any], items: Sequence[Any], clock: Callable[[], float]) -> tuple[list[Any], float]:

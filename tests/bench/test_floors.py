@@ -30,6 +30,8 @@ def test_the_bound_is_cores_over_core_seconds() -> None:
         "preprocess_ms": 0.5,
         "infer_ms": 6.0,
         "decode_ms": 0.5,
+        "draw_ms": 0.0,
+        "encode_ms": 0.0,
         "total_ms": 8.0,
         "cores": 2,
         "bound_fps": 250.0,
@@ -48,6 +50,18 @@ def test_each_step_is_what_passes_on_the_clock_while_it_runs(
     times = iter([0.0, 1.0, 10.0, 12.0, 20.0, 24.0, 30.0, 31.0, 40.0, 48.0])
     costs = core_costs(colour_clip(tmp_path / "clip.avi", frames=10), segmenter, clock=lambda: next(times))
     assert costs == CoreCosts(read=100.0, preprocess=200.0, infer=300.0, decode=800.0)
+    assert next(times, None) is None
+
+
+def test_drawing_and_encoding_are_steps_of_their_own(
+    segmenter: Segmenter, colour_clip: ColourClip, tmp_path: Path
+) -> None:
+    # after those above: start and end of drawing, and of encoding
+    times = iter([0.0, 1.0, 10.0, 12.0, 20.0, 24.0, 30.0, 31.0, 40.0, 48.0, 50.0, 50.5, 60.0, 61.5])
+    clip = colour_clip(tmp_path / "clip.avi", frames=10)
+    costs = core_costs(clip, segmenter, clock=lambda: next(times), video=".mp4")
+    assert costs == CoreCosts(read=100.0, preprocess=200.0, infer=300.0, decode=800.0, draw=50.0, encode=150.0)
+    assert costs.total == 1600.0
     assert next(times, None) is None
 
 
