@@ -76,7 +76,7 @@ def _scatter(axes: Any, rows: Sequence[Row]) -> None:
     for place, index in enumerate(best):
         up = place % 2 == 0  # neighbours on the front may lie close together
         axes.annotate(
-            rows[index].name,
+            rows[index].artifact,
             points[index],
             xytext=(0, 8 if up else -8),
             textcoords="offset points",

@@ -41,11 +41,18 @@ class Row:
     peak_rss_bytes: int | None = None
     """Largest memory of that process, the interpreter and the engine included."""
     mean_iou: float | None = None
+    network: str = ""
+    """Which network it is of, where several were measured."""
+
+    @property
+    def artifact(self) -> str:
+        """What tells its file from the others."""
+        return f"{self.network}/{self.name}" if self.network else self.name
 
     @property
     def title(self) -> str:
         """What tells this row from the others."""
-        return f"{self.name} · {self.engine} · {self.threads}"
+        return f"{self.artifact} · {self.engine} · {self.threads}"
 
 
 def document(
@@ -98,7 +105,7 @@ def cells(row: Row) -> list[str]:
     stages = row.stages_ms or {}
     first = None if row.load_ms is None or row.first_mask_ms is None else row.load_ms + row.first_mask_ms
     return [
-        row.name,
+        row.artifact,
         row.engine,
         row.precision,
         str(row.threads),

@@ -15,6 +15,9 @@ from edgeseg_runtime.preprocess import Image, Mask
 from edgeseg_runtime.result import SemanticResult, StageTimes
 from edgeseg_runtime.segmenter import MODEL_SUFFIXES, REJECTED, Segmenter
 
+EXPORT, MANIFEST = "export", "manifest.json"
+"""What `edgeseg export` calls its folder in a run, and the file that lists what it made."""
+
 Lane = Callable[[Image], "StageTimes | None"]
 """Does a frame's whole path, from BGR frame to mask of its size, and says how long its stages took if it knows."""
 
@@ -30,6 +33,8 @@ class Case:
     file: Path
     contract: Contract | None = None
     """For a file that carries none."""
+    network: str = ""
+    """Which network the file was made of, where several are measured."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Extra:
     """Class names in index order."""
     segment: Callable[[Image], Mask]
     set_threads: Callable[[int], None]
+    network: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Subject:
     """Several frames at a time, the threads shared out among them: for throughput."""
     set_threads: Callable[[int], None]
     """Called with a number of threads before a turn: settings that belong to the process, not to the subject."""
+    network: str = ""
 
 
 def discover(path: Path) -> list[Path]:
@@ -95,10 +102,15 @@ def plan(
         if count < 1:
             raise ConfigError(f"threads must be 1 or more, got {count}")
     cases: list[Case] = []
-    names = distinct_names(files)
+    networks = networks_of(files)
+    names = {
+        file: name
+        for network in set(networks.values())
+        for file, name in distinct_names([file for file in files if networks[file] == network]).items()
+    }
     for file in files:
         for engine, precision in _engines(file, engines, contract):
-            cases += [Case(names[file], engine, precision, count, file, contract) for count in threads]
+            cases += [Case(names[file], engine, precision, count, file, contract, networks[file]) for count in threads]
     if not cases:
         raise ConfigError(f"no file given runs in {', '.join(engines)}")
     return cases
@@ -109,6 +121,26 @@ def distinct_names(files: Sequence[Path]) -> dict[Path, str]:
     short = {file: file.parent.name if file.stem == "model" and file.parent.name else file.stem for file in files}
     names = list(short.values())
     return {file: name if names.count(name) == 1 else f"{file.parent.name}/{file.name}" for file, name in short.items()}
+
+
+def networks_of(files: Sequence[Path]) -> dict[Path, str]:
+    """Name the network that each file was made of: by the run whose export it lies in.
+
+    Empty where all files are of one network, and for files that lie in no export, which count as one network too.
+    """
+    exports = {file: _export_of(file) for file in files}
+    found = {export for export in exports.values() if export is not None}
+    if len(set(exports.values())) == 1:
+        return dict.fromkeys(files, "")
+    short = {export: export.parent.name if export.name == EXPORT else export.name for export in found}
+    names = list(short.values())
+    distinct = {export: name if names.count(name) == 1 else export.as_posix() for export, name in short.items()}
+    return {file: distinct[export] if export is not None else "" for file, export in exports.items()}
+
+
+def _export_of(file: Path) -> Path | None:
+    """Return the folder with the manifest that tells of `file`: its own or the one above."""
+    return next((folder for folder in list(file.resolve().parents)[:2] if (folder / MANIFEST).is_file()), None)
 
 
 def load(case: Case) -> Subject:
@@ -131,6 +163,7 @@ def load(case: Case) -> Subject:
         _timed(single),
         lanes,
         cv2.setNumThreads,
+        case.network,
     )
 
 
@@ -145,7 +178,17 @@ def with_threads(extra: Extra, threads: int) -> Subject:
         extra.segment(frame)
 
     return Subject(
-        extra.name, extra.engine, extra.precision, threads, None, extra.names, extra.segment, lane, (lane,), set_threads
+        extra.name,
+        extra.engine,
+        extra.precision,
+        threads,
+        None,
+        extra.names,
+        extra.segment,
+        lane,
+        (lane,),
+        set_threads,
+        extra.network,
     )
 
 

@@ -70,6 +70,7 @@ def run_suite(
             size_bytes=file_bytes(subject.file) if subject.file else None,
             **start,
             mean_iou=scores.get(_identity(subject)),
+            network=subject.network,
         )
         for subject, lap, fps, start in zip(subjects, laps, rates, starts, strict=True)
     ]
@@ -100,4 +101,4 @@ def _score(subjects: Sequence[Subject], scoring: Scoring | None, progress: Progr
 
 
 def _identity(subject: Subject) -> object:
-    return subject.file, subject.name, subject.engine
+    return subject.file, subject.network, subject.name, subject.engine

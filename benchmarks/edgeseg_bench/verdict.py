@@ -29,6 +29,8 @@ class Verdict:
     """Against float32 in ONNX Runtime, what most people deploy."""
     miou_cost: float | None = None
     """Points of mIoU (0..100) that int8 is below the most accurate float32 row; negative: it is above."""
+    network: str = ""
+    """Which network it is about, where several were measured."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -36,22 +38,30 @@ class Verdict:
 
 
 def verdicts(rows: Sequence[Row], max_drop: float = 1.0) -> list[Verdict]:
-    """Judge every number of threads by itself, in increasing order; `max_drop` is what int8 may cost in mIoU points.
+    """Judge every network and number of threads by itself; `max_drop` is what int8 may cost in mIoU points.
 
-    Rows that are no files (the original in PyTorch) give the accuracy to compare with, but are no candidates.
+    Networks come in the order of the rows, threads in increasing order. Rows that are no files (the original in
+    PyTorch) give the accuracy to compare with, but are no candidates.
     """
-    counts = sorted({row.threads for row in rows if row.file is not None})
-    return [_judge([row for row in rows if row.threads == count], count, max_drop) for count in counts]
+    networks = dict.fromkeys(row.network for row in rows)
+    return [verdict for network in networks for verdict in _judge_network(network, rows, max_drop)]
 
 
-def _judge(rows: Sequence[Row], threads: int, max_drop: float) -> Verdict:
+def _judge_network(network: str, rows: Sequence[Row], max_drop: float) -> list[Verdict]:
+    own = [row for row in rows if row.network == network]
+    counts = sorted({row.threads for row in own if row.file is not None})
+    return [_judge([row for row in own if row.threads == count], network, count, max_drop) for count in counts]
+
+
+def _judge(rows: Sequence[Row], network: str, threads: int, max_drop: float) -> Verdict:
     files = [row for row in rows if row.file is not None]
     int8, bf16, float32 = (_fastest(files, precision) for precision in ("int8", "bf16", "float32"))
     others = [row for row in (bf16, float32) if row is not None]
     if int8 is None or not others:
         best = min(files, key=lambda row: row.p50_ms)
         missing = "no int8 artifact was measured" if int8 is None else "only int8 artifacts were measured"
-        return Verdict(threads, None, best.title, f"With {_threads(threads)}: {missing}; {_praise(best)}.")
+        text = f"{_about(network, threads)}: {missing}; {_praise(best)}."
+        return Verdict(threads, None, best.title, text, network=network)
     other = min(others, key=lambda row: row.p50_ms)
     plain = _fastest([row for row in files if row.engine == "onnxruntime"], "float32")
     cost = _cost(rows, int8)
@@ -63,11 +73,12 @@ def _judge(rows: Sequence[Row], threads: int, max_drop: float) -> Verdict:
         threads=threads,
         worth_it=worth_it,
         use=(int8 if worth_it else other).title,
-        text=f"With {_threads(threads)}: {text}",
+        text=f"{_about(network, threads)}: {text}",
         over_float32=_ratio(float32, int8),
         over_bf16=_ratio(bf16, int8),
         over_float32_onnxruntime=_ratio(plain, int8),
         miou_cost=None if cost is None else round(cost, 3),
+        network=network,
     )
 
 
@@ -100,8 +111,9 @@ def _praise(row: Row) -> str:
     return f"the fastest is {row.name} in {row.engine} ({row.precision}, {row.p50_ms:.2f} ms)"
 
 
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
+def _about(network: str, threads: int) -> str:
+    with_threads = "1 thread" if threads == 1 else f"{threads} threads"
+    return f"{network}, with {with_threads}" if network else f"With {with_threads}"
 
 
 def _fastest(rows: Iterable[Row], precision: str) -> Row | None:

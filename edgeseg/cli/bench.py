@@ -64,7 +64,8 @@ def bench(paths: tuple[Path, ...], /, *, config: BenchConfig | None = None) -> N
     Latency from picture to mask and its stages, frames a second, start-up, memory,
     size and, with --data, accuracy. PATHS are model files, their folders, or a
     whole export (what failed its gate is left out). All of them take turns in one
-    process, so ratios hold on a busy machine too. Writes bench.json and bench.png.
+    process, so ratios hold on a busy machine too. The files of each export are
+    judged by themselves. Writes bench.json and bench.png.
 
     For example:
 
@@ -88,7 +89,7 @@ def bench(paths: tuple[Path, ...], /, *, config: BenchConfig | None = None) -> N
     scoring = _scoring(config)
     frames, what = _frames(config, scoring)
     note(f"combinations of file, engine and threads: {len(cases)}; measured on {what}")
-    extras = _original(config, cases[0])
+    extras = _originals(config, cases)
     before = load_average()
     rows = run_suite(cases, frames, config.seconds, scoring, extras, progress)
     judged = verdicts(rows, config.max_drop)
@@ -168,12 +169,18 @@ def _from_source(spec: str) -> list[Image]:
     return frames
 
 
-def _original(config: BenchConfig, case: Case) -> list[Extra]:
-    """Return the PyTorch original of a file as something to measure, or nothing, saying why."""
+def _originals(config: BenchConfig, cases: list[Case]) -> list[Extra]:
+    """Return the PyTorch original of each network as something to measure, or nothing, saying why."""
     if config.original == "none":
         return []
-    found = Path(config.original) if config.original != "auto" else _run_beside(case.file)
-    if found is None:
+    firsts = {case.network: case for case in reversed(cases)}
+    if config.original != "auto":
+        if len(firsts) > 1:
+            raise ConfigError("--original names one run, and files of several networks are measured; use auto or none")
+        runs = dict.fromkeys(firsts, Path(config.original))
+    else:
+        runs = {network: run for network, case in firsts.items() if (run := _run_beside(case.file)) is not None}
+    if not runs:
         note("no run lies beside the files, so PyTorch is not measured (--original names one)")
         return []
     from edgeseg_runtime.extras import require
@@ -186,7 +193,7 @@ def _original(config: BenchConfig, case: Case) -> list[Extra]:
             raise
         note(f"PyTorch is not measured: {error}")
         return []
-    return [_extra(found, case, torch)]
+    return [_extra(run, firsts[network], torch) for network, run in sorted(runs.items())]
 
 
 def _extra(run: Path, case: Case, torch: Any) -> Extra:
@@ -205,6 +212,7 @@ def _extra(run: Path, case: Case, torch: Any) -> Extra:
         names=checkpoint.contract.names,
         segment=TorchSegmenter(module),
         set_threads=torch.set_num_threads,
+        network=case.network,
     )
 
 

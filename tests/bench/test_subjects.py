@@ -9,7 +9,17 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from edgeseg_bench.subjects import Case, Extra, discover, distinct_names, file_bytes, load, plan, with_threads
+from edgeseg_bench.subjects import (
+    Case,
+    Extra,
+    discover,
+    distinct_names,
+    file_bytes,
+    load,
+    networks_of,
+    plan,
+    with_threads,
+)
 from edgeseg_runtime.contract import Contract, Precision
 from edgeseg_runtime.errors import ConfigError, EngineError, ModelFileError
 
@@ -98,6 +108,45 @@ def test_plans_that_cannot_be_are_refused(export: Path) -> None:
 def test_names_are_short_and_distinct() -> None:
     paths = [Path("e/onnx-int8/model.onnx"), Path("e/lone.onnx"), Path("e/both/model.onnx"), Path("e/both/model.xml")]
     assert list(distinct_names(paths).values()) == ["onnx-int8", "lone", "both/model.onnx", "both/model.xml"]
+
+
+def _exports(root: Path, *runs: str) -> list[Path]:
+    files = []
+    for run in runs:
+        (root / run / "onnx-int8").mkdir(parents=True)
+        (root / run / "manifest.json").touch()
+        files += [root / run / "onnx-int8" / "model.onnx", root / run / "lone.onnx"]
+    return files
+
+
+def test_files_of_one_export_are_one_network(tmp_path: Path) -> None:
+    files = [*_exports(tmp_path, "a/export")]
+    assert networks_of(files) == dict.fromkeys(files, "")
+    elsewhere = [tmp_path / "x.onnx", tmp_path / "y" / "model.onnx"]
+    assert networks_of(elsewhere) == dict.fromkeys(elsewhere, "")
+
+
+def test_each_export_is_a_network_named_by_its_run(tmp_path: Path) -> None:
+    files = _exports(tmp_path, "a/export", "b/export", "c")
+    assert list(networks_of(files).values()) == ["a", "a", "b", "b", "c", "c"]
+    assert networks_of([*files, tmp_path / "x.onnx"])[tmp_path / "x.onnx"] == ""
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
+    files = _exports(tmp_path, "one/a/export", "two/a/export")
+    names = list(dict.fromkeys(networks_of(files).values()))
+    assert names == [(tmp_path / run / "a" / "export").as_posix() for run in ("one", "two")]
+
+
+def test_the_same_file_name_in_two_exports_stays_short(
+    tmp_path: Path, tiny_model: TinyModel, colour_contract: Contract
+) -> None:
+    files = [file for file in _exports(tmp_path, "a/export", "b/export") if file.name == "model.onnx"]
+    for file in files:
+        tiny_model(colour_contract, file)
+    cases = plan(files, [1], ["onnxruntime"])
+    assert [(case.network, case.name) for case in cases] == [("a", "onnx-int8"), ("b", "onnx-int8")]
+    assert [load(case).network for case in cases] == ["a", "b"]
 
 
 def test_a_loaded_case_segments_and_has_a_lane_a_thread(export: Path, colour_contract: Contract) -> None:

@@ -101,3 +101,13 @@ def test_each_number_of_threads_is_judged_by_itself() -> None:
     first, second = verdicts([FLOAT_OV, INT8, *one])
     assert (first.threads, first.worth_it) == (1, False) and "With 1 thread:" in first.text
     assert (second.threads, second.worth_it) == (2, True) and "With 2 threads:" in second.text
+
+
+def test_each_network_is_judged_against_its_own_files() -> None:
+    small = [replace(row, network="small", p50_ms=row.p50_ms / 10, mean_iou=0.4) for row in (FLOAT_OV, INT8)]
+    big = [replace(row, network="big", mean_iou=0.7) for row in (FLOAT_OV, replace(INT8, p50_ms=9.0))]
+    first, second = verdicts([*big, *small])
+    assert (first.network, first.worth_it, first.miou_cost) == ("big", False, 0)
+    assert (second.network, second.worth_it, second.miou_cost) == ("small", True, 0)
+    assert first.text.startswith("big, with 2 threads: int8 is slower than float32 here")
+    assert second.use == "small/openvino-int8 · openvino · 2"

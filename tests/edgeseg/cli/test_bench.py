@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,20 @@ def test_several_places_and_engines_can_be_named(export: Path, capsys: pytest.Ca
     assert run(["bench", *places, *QUICK, "--engine", "openvino", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [(row["name"], row["engine"]) for row in rows] == [("onnx-float32", "openvino"), ("onnx-int8", "openvino")]
+
+
+def test_each_export_is_judged_by_itself(export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "small" / "export"
+    shutil.copytree(export, other)
+    for folder in (export, other):
+        (folder / "manifest.json").write_text("{}")
+    places = [str(export), str(other)]
+    assert run(["bench", *places, *QUICK, "--engine", "onnxruntime", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [row["network"] for row in answer["rows"]] == [tmp_path.name, tmp_path.name, "small", "small"]
+    assert [verdict["network"] for verdict in answer["verdicts"]] == [tmp_path.name, "small"]
+    line = error_of([*places, *QUICK, "--original", str(tmp_path)], capsys)
+    assert "--original names one run, and files of several networks are measured" in line
 
 
 def test_a_contract_can_be_given(export: Path, tmp_path: Path, colour_contract: Contract) -> None:
