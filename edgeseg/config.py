@@ -132,16 +132,20 @@ class OptimConfig:
     """Passes over the training pictures; 60 if not given, 6 with --qat."""
     batch: int = 8
     """Pictures a step, on each device."""
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    """AdamW, or SGD with momentum .9."""
+    accumulate: int = 1
+    """Batches whose gradients are added up before the weights change."""
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    """AdamW, Adam, or SGD with momentum .9."""
     lr: float | None = None
     """Highest learning rate; 0.002 if not given, 0.00002 with --qat."""
+    trunk_lr: float = 1.0
+    """Learning rate of the backbone or encoder, as a share of the rest's; 0.1 is usual with --weights imagenet."""
     weight_decay: float = 0.01
     """Pulls convolution weights (not biases or normalisation) towards zero."""
-    schedule: Literal["poly", "cosine"] = "poly"
-    """How the learning rate falls after the warm-up; `poly` has the power .9."""
-    warmup: float = 0.03
-    """Share of all steps in which the learning rate rises from nearly nothing."""
+    schedule: Literal["poly", "cosine", "onecycle"] = "poly"
+    """How the learning rate falls after the warm-up; `poly` has the power .9, `onecycle` also rises along a cosine."""
+    warmup: float | None = None
+    """Share of all steps in which the learning rate rises from nearly nothing; .03 if not given, .3 for `onecycle`."""
     clip: float = 5.0
     """Largest gradient norm; 0 leaves gradients alone."""
     ema: float = 0.995
@@ -155,9 +159,12 @@ class OptimConfig:
         if self.epochs is not None:
             _at_least("epochs", self.epochs, 1)
         _at_least("batch", self.batch, 2)  # batch normalisation cannot learn from a batch of one
+        _at_least("accumulate", self.accumulate, 1)
         _at_least("patience", self.patience, 0)
         _at_least("score-every", self.score_every, 1)
-        _between("warmup", self.warmup, 0, 1)
+        _between("trunk-lr", self.trunk_lr, 0, 1)
+        if self.warmup is not None:
+            _between("warmup", self.warmup, 0, 1)
         _between("ema", self.ema, 0, 0.999999)
         if self.lr is not None and not 0 < self.lr < inf:
             raise ConfigError(f"--lr must be above 0, got {self.lr}")

@@ -94,7 +94,7 @@ def train(
     criterion = make_criterion(config, train_data, fabric.device)
     torch.manual_seed(config.machine.seed)
     module = make_module(config, contract, train_data, measure_ranges=not resume, progress=progress).to(fabric.device)
-    state = make_state(config, module, steps=epochs * len(loader))
+    state = make_state(config, module, steps=epochs * steps_an_epoch(len(loader), config.optim.accumulate))
     distiller = make_distiller(config, module, fabric.device)  # after the average was copied, which it must not watch
     if resume:
         state.load(config.out)
@@ -142,21 +142,34 @@ def train_epoch(
     module.train()
     total = torch.zeros((), device=fabric.device)
     label = f"epoch {state.epoch}/{config.optim.epochs}"
-    for frames, target in progress(loader, label, len(loader)):
+    together, batches = config.optim.accumulate, len(loader)
+    for number, (frames, target) in enumerate(progress(loader, label, batches)):
         frames, target = frames.to(fabric.device, non_blocking=True), target.to(fabric.device, non_blocking=True)
-        loss = objective(frames, module(frames), target)
-        optimizer.zero_grad()
-        fabric.backward(loss)
+        first = number - number % together
+        in_step = min(together, batches - first)  # the last step of an epoch may have fewer batches
+        if number == first:
+            optimizer.zero_grad()
+        due = number == first + in_step - 1
+        with fabric.no_backward_sync(module, enabled=not due):
+            loss = objective(frames, module(frames), target)
+            fabric.backward(loss / in_step)
+        total += loss.detach()
+        if not due:
+            continue
         if config.optim.clip > 0:
             fabric.clip_gradients(module, optimizer, max_norm=config.optim.clip, error_if_nonfinite=False)
         optimizer.step()
         state.schedule.step()
         state.average.update_parameters(state.net)
-        total += loss.detach()
     mean = float(cast(Tensor, fabric.all_reduce(total / len(loader), reduce_op="mean")))
     if not np.isfinite(mean):
         raise ConfigError(f"the loss became {mean} in epoch {state.epoch}; lower --lr (it is {config.optim.lr})")
     return mean
+
+
+def steps_an_epoch(batches: int, accumulate: int) -> int:
+    """Return how often the weights change in an epoch."""
+    return math.ceil(batches / accumulate)
 
 
 def score_epoch(

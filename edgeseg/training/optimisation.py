@@ -11,33 +11,65 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from edgeseg.config import OptimConfig, given
+from edgeseg_runtime.errors import ConfigError
 
 WARMUP_START = 0.01
+WARMUP, ONE_CYCLE_WARMUP = 0.03, 0.3
 POLY_POWER = 0.9
+ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 25e4
+"""Of the highest rate: where a single cycle begins, and where it ends (PyTorch's defaults)."""
+TRUNKS = ("backbone", "encoder")
+"""What a network calls the part that may come trained."""
 
 
 def make_optimizer(net: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """Return the optimiser; weight decay applies to weights of two or more dimensions only."""
-    decayed = [value for value in net.parameters() if value.requires_grad and value.ndim > 1]
-    plain = [value for value in net.parameters() if value.requires_grad and value.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
+    """Return the optimiser; weight decay applies to weights of two or more dimensions only.
+
+    With `trunk_lr` other than 1, the trunk's parameters are groups of their own. Raises ConfigError when the network
+    has no part called so.
+    """
+    learnt = {name: value for name, value in net.named_parameters() if value.requires_grad}
+    trunk = {name for name in learnt if any(part in TRUNKS for part in name.split("."))}
+    if config.trunk_lr == 1:
+        trunk = set()
+    elif not trunk:
+        raise ConfigError("--trunk-lr: this network has no backbone or encoder of its own; leave it away")
+    groups: list[dict[str, Any]] = []
+    for names, factor in ((learnt.keys() - trunk, 1.0), (trunk, config.trunk_lr)):
+        values, rate = [value for name, value in learnt.items() if name in names], factor * given(config.lr)
+        decayed, plain = [v for v in values if v.ndim > 1], [v for v in values if v.ndim <= 1]
+        groups.append({"params": decayed, "weight_decay": config.weight_decay, "lr": rate})
+        groups.append({"params": plain, "weight_decay": 0.0, "lr": rate})
+    return _optimizer([group for group in groups if group["params"]], config)
+
+
+def _optimizer(groups: list[dict[str, Any]], config: OptimConfig) -> torch.optim.Optimizer:
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=given(config.lr), momentum=0.9)
-    return torch.optim.AdamW(groups, lr=given(config.lr))
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=given(config.lr))
 
 
 def learning_rate_factor(step: int, total: int, config: OptimConfig) -> float:
-    """Return what the learning rate is multiplied by at `step` of `total`: a linear rise, then the schedule's fall."""
-    rising = round(config.warmup * total)
+    """Return what the learning rate is multiplied by at `step` of `total`: a rise, then the schedule's fall.
+
+    `onecycle`: Smith and Topin, "Super-Convergence", arXiv:1708.07120, with a cosine in place of lines.
+    """
+    one_cycle = config.schedule == "onecycle"
+    share = (ONE_CYCLE_WARMUP if one_cycle else WARMUP) if config.warmup is None else config.warmup
+    rising = round(share * total)
     if step < rising:
-        return WARMUP_START + (1 - WARMUP_START) * step / rising
+        done = step / rising
+        return _cosine(ONE_CYCLE_START, 1, done) if one_cycle else WARMUP_START + (1 - WARMUP_START) * done
     progress = min(1.0, (step - rising) / max(1, total - rising))
-    if config.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * progress))
-    return float((1 - progress) ** POLY_POWER)
+    if config.schedule == "poly":
+        return float((1 - progress) ** POLY_POWER)
+    return _cosine(1, ONE_CYCLE_END if one_cycle else 0, progress)
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    """Go from `start` to `end` along half a cosine."""
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def make_schedule(

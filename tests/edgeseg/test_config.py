@@ -33,7 +33,7 @@ OTHER = TrainConfig(
     ModelConfig("unet", "none", Path("runs/a"), True),
     LossConfig("ohem", "median", 0.5, 0.25),
     DistillationConfig(Path("runs/b"), "logits", 2.0, 0.5),
-    OptimConfig(7, 3, "sgd", 0.1, 1e-4, "cosine", 0.2, 0.0, 0.0, 4, 5),
+    OptimConfig(7, 3, 2, "sgd", 0.1, 0.5, 1e-4, "cosine", 0.2, 0.0, 0.0, 4, 5),
     MachineConfig("cpu", 2, "bf16", 11),
 )
 """No setting at its default, but for the weights, which do not go together with another run's."""

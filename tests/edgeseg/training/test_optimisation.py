@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from edgeseg.config import OptimConfig
 from edgeseg.training.optimisation import learning_rate_factor, make_average, make_optimizer, make_schedule
+from edgeseg_runtime.errors import ConfigError
 
 
 def test_poly_by_hand() -> None:
@@ -23,6 +24,24 @@ def test_cosine_by_hand() -> None:
     assert factors == pytest.approx([1, 0.5, 0])
 
 
+@pytest.mark.parametrize("warmup", [None, 0.5])
+def test_one_cycle_is_pytorchs(warmup: float | None) -> None:
+    config, total = OptimConfig(schedule="onecycle", warmup=warmup), 40
+    top = round((0.3 if warmup is None else warmup) * total)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    # PyTorch counts the steps from 1 and reaches the top a step before its share of them
+    reference = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1.0, total + 1, pct_start=(top + 1) / (total + 1), cycle_momentum=False
+    )
+    expected = []
+    for _ in range(total + 1):
+        expected.append(reference.get_last_lr()[0])
+        optimizer.step()
+        if len(expected) <= total:
+            reference.step()
+    assert [learning_rate_factor(step, total, config) for step in range(total + 1)] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("schedule", ["poly", "cosine"])
 def test_warm_up_rises_to_one_and_then_falls(schedule: str) -> None:
     config = OptimConfig(warmup=0.25, schedule=schedule)  # type: ignore[arg-type]
@@ -33,7 +52,38 @@ def test_warm_up_rises_to_one_and_then_falls(schedule: str) -> None:
     assert all(one > other for one, other in pairwise(factors[25:]))
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw"])
+class Segmenter(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.head = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), nn.Conv2d(4, 2, 1)
+
+
+def test_the_trunk_has_its_own_rate_and_the_schedule_drives_both() -> None:
+    net, config = Segmenter(), OptimConfig(lr=0.4, trunk_lr=0.1, weight_decay=0.2, warmup=0, schedule="cosine")
+    optimizer = make_optimizer(net, config)
+    schedule = make_schedule(optimizer, 2, config)
+    optimizer.step()
+    schedule.step()  # half way: half of each rate
+    found = {
+        id(value): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for value in group["params"]
+    }
+    assert {label: found[id(value)] for label, value in net.named_parameters()} == {
+        "encoder.0.weight": (pytest.approx(0.02), 0.2),
+        "encoder.0.bias": (pytest.approx(0.02), 0),
+        "encoder.1.weight": (pytest.approx(0.02), 0),
+        "encoder.1.bias": (pytest.approx(0.02), 0),
+        "head.weight": (pytest.approx(0.2), 0.2),
+        "head.bias": (pytest.approx(0.2), 0),
+    }
+    assert schedule.get_last_lr()[0] == pytest.approx(0.2)  # what the log shows is the rest's
+
+
+def test_a_network_without_a_trunk_has_no_rate_for_it() -> None:
+    with pytest.raises(ConfigError, match="--trunk-lr: this network has no backbone or encoder"):
+        make_optimizer(nn.Conv2d(3, 4, 3), OptimConfig(lr=0.1, trunk_lr=0.5))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "adam"])
 def test_only_weights_decay(name: str) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     optimizer = make_optimizer(net, OptimConfig(optimizer=name, lr=0.1, weight_decay=0.1))  # type: ignore[arg-type]
