@@ -70,7 +70,7 @@ class ModelConfig:
     """What learns."""
 
     model: str | None = None
-    """Architecture: fast_scnn, lraspp_mobilenet_v3_large or unet; fast_scnn if not given, or that of --init."""
+    """Architecture, see `edgeseg models`; fast_scnn if not given, or that of --init."""
     weights: Literal["none", "imagenet"] = "none"
     """Where the backbone starts: from scratch, or from torchvision's ImageNet weights."""
     init: Path | None = None
@@ -85,23 +85,54 @@ class ModelConfig:
             raise ConfigError("--init already gives every weight; leave --weights away")
 
 
+LOSSES = ("ce", "focal", "ohem", "dice", "lovasz", "boundary")
+
+
+def loss_terms(text: str) -> tuple[tuple[float, str], ...]:
+    """Return the (weight, loss) pairs of a sum such as `ce+0.5*dice`. Raises ConfigError."""
+    terms = []
+    for term in text.replace(" ", "").split("+"):
+        factor, star, name = term.rpartition("*")
+        try:
+            weight = float(factor) if star else 1.0
+        except ValueError:
+            weight = -1.0
+        if name not in LOSSES or not 0 < weight < inf:
+            raise ConfigError(f"--loss is one of {', '.join(LOSSES)} or a sum such as ce+0.5*dice, got {text!r}")
+        terms.append((weight, name))
+    if len({name for _, name in terms}) < len(terms):
+        raise ConfigError(f"--loss names one of its terms twice: {text!r}")
+    return tuple(terms)
+
+
 @Parameter(name="*", group="Loss")
 @dataclass(frozen=True)
 class LossConfig:
     """What is minimised."""
 
-    loss: Literal["ce", "dice", "ce+dice", "ohem"] = "ce"
-    """Cross-entropy, soft Dice, their sum, or cross-entropy on the hardest pixels."""
+    loss: str = "ce"
+    """`ce` (cross-entropy), `focal`, `ohem` (hardest), `dice`, `lovasz` (IoU), `boundary`; or a sum, `ce+0.5*dice`."""
     class_weights: Literal["none", "median", "log"] = "none"
-    """Weigh rare classes up in cross-entropy: by median frequency, or by 1 / ln(1.02 + frequency)."""
+    """Weigh rare classes up in ce, focal and ohem: by median frequency, or by 1 / ln(1.02 + frequency)."""
+    label_smoothing: float = 0.0
+    """Share of the truth that `ce` spreads over all classes."""
+    focal_gamma: float = 2.0
+    """How much less `focal` counts a pixel the surer it is: times (1 - probability) to this power."""
     ohem_threshold: float = 0.7
     """`ohem` drops pixels whose true class already has at least this probability."""
     ohem_keep: float = 0.0625
     """`ohem` keeps at least this share of the pixels."""
+    aux_weight: float = 0.4
+    """How much each auxiliary head counts, in architectures that have some (deep supervision); 0 leaves them away."""
 
     def __post_init__(self) -> None:
+        loss_terms(self.loss)
+        _between("label-smoothing", self.label_smoothing, 0, 0.999999)
+        _between("focal-gamma", self.focal_gamma, 0, 100)
         _between("ohem-threshold", self.ohem_threshold, 0, 1)
         _between("ohem-keep", self.ohem_keep, 0, 1)
+        if not 0 <= self.aux_weight < inf:
+            raise ConfigError(f"--aux-weight must be at least 0, got {self.aux_weight}")
 
 
 @Parameter(name="*", group="Distillation")

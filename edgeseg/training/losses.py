@@ -1,4 +1,4 @@
-"""Losses of semantic segmentation. Scores are (N, C, H, W) float, targets (N, H, W) int64 with an ignored value."""
+"""The loss that a run names, and the weights of its classes."""
 
 from __future__ import annotations
 
@@ -6,72 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from edgeseg.config import LossConfig
+from edgeseg.config import LossConfig, loss_terms
+from edgeseg.training.boundary_losses import boundary_f
+from edgeseg.training.pixel_losses import cross_entropy, focal, ohem_cross_entropy
+from edgeseg.training.region_losses import dice, lovasz_softmax
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-
-
-def cross_entropy(scores: Tensor, target: Tensor, ignore_index: int, weight: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy over the pixels that are not ignored; 0 if there are none (PyTorch's own gives NaN)."""
-    losses = F.cross_entropy(scores, target, weight=weight, ignore_index=ignore_index, reduction="sum")
-    valid = target != ignore_index
-    # Weighted means divide by the sum of the weights of the pixels' classes, as torch.nn.CrossEntropyLoss does.
-    total = valid.sum() if weight is None else weight[target[valid]].sum()
-    return losses / total.clamp_min(torch.finfo(losses.dtype).tiny)
-
-
-def dice(scores: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    """Soft multi-class Dice loss, 1 - 2Σpt / (Σp + Σt), averaged over the classes present in the batch.
-
-    Milletari, Navab and Ahmadi, "V-Net", 3DV 2016, arXiv:1606.04797, without squares in the denominator. The sums run
-    over the whole batch, so that a class absent from one picture does not make the loss jump.
-    """
-    classes = scores.shape[1]
-    valid = target != ignore_index
-    probabilities = scores.softmax(dim=1) * valid.unsqueeze(1)
-    truth = F.one_hot(target.where(valid, 0), classes).permute(0, 3, 1, 2) * valid.unsqueeze(1)
-    over = (0, 2, 3)
-    present = truth.sum(over)
-    overlap = (probabilities * truth).sum(over)
-    coefficient = 2 * overlap / (probabilities.sum(over) + present).clamp_min(torch.finfo(scores.dtype).eps)
-    chosen = present > 0
-    return ((1 - coefficient) * chosen).sum() / chosen.sum().clamp_min(1)
-
-
-def ohem_cross_entropy(
-    scores: Tensor,
-    target: Tensor,
-    ignore_index: int,
-    weight: Tensor | None = None,
-    threshold: float = 0.7,
-    keep: float = 0.0625,
-) -> Tensor:
-    """Mean cross-entropy over the hard pixels: those whose true class has a probability below `threshold`.
-
-    At least the share `keep` of the valid pixels counts, the hardest ones. Shrivastava, Gupta and Girshick,
-    "Training Region-based Object Detectors with Online Hard Example Mining", CVPR 2016, per pixel as in BiSeNet.
-    """
-    losses = F.cross_entropy(scores, target, weight=weight, ignore_index=ignore_index, reduction="none").flatten()
-    # With class weights the loss is no longer -ln p, so hardness is judged on the unweighted one.
-    plain = (
-        losses
-        if weight is None
-        else F.cross_entropy(scores, target, ignore_index=ignore_index, reduction="none").flatten()
-    )
-    valid = target.flatten() != ignore_index
-    losses, hardness = losses[valid], plain[valid].detach()
-    if losses.numel() == 0:
-        return scores.sum() * 0
-    least = max(1, round(keep * losses.numel()))
-    limit = -torch.log(torch.tensor(threshold, dtype=hardness.dtype, device=hardness.device))
-    hard = hardness > limit
-    if int(hard.sum()) < least:
-        hard = torch.zeros_like(hard)
-        hard[hardness.topk(least).indices] = True
-    return losses[hard].mean()
+"""From (N, C, H, W) float scores and (N, H, W) int64 targets to a scalar."""
 
 
 def class_weights(counts: Sequence[int], kind: str) -> list[float] | None:
@@ -96,13 +39,14 @@ def class_weights(counts: Sequence[int], kind: str) -> list[float] | None:
 def make_loss(config: LossConfig, ignore_index: int, weight: Tensor | None) -> Loss:
     """Return the loss that `config` names, of scores and target at the same size."""
     kinds: dict[str, Loss] = {
-        "ce": lambda scores, target: cross_entropy(scores, target, ignore_index, weight),
-        "dice": lambda scores, target: dice(scores, target, ignore_index),
-        "ce+dice": lambda scores, target: (
-            cross_entropy(scores, target, ignore_index, weight) + dice(scores, target, ignore_index)
-        ),
+        "ce": lambda scores, target: cross_entropy(scores, target, ignore_index, weight, config.label_smoothing),
+        "focal": lambda scores, target: focal(scores, target, ignore_index, weight, config.focal_gamma),
         "ohem": lambda scores, target: ohem_cross_entropy(
             scores, target, ignore_index, weight, config.ohem_threshold, config.ohem_keep
         ),
+        "dice": lambda scores, target: dice(scores, target, ignore_index),
+        "lovasz": lambda scores, target: lovasz_softmax(scores, target, ignore_index),
+        "boundary": lambda scores, target: boundary_f(scores, target, ignore_index),
     }
-    return kinds[config.loss]
+    terms = [(factor, kinds[name]) for factor, name in loss_terms(config.loss)]
+    return lambda scores, target: torch.stack([factor * loss(scores, target) for factor, loss in terms]).sum()

@@ -31,7 +31,7 @@ OTHER = TrainConfig(
     DataConfig("somewhere", "folder", "a", "b", True, (96, 128), "letterbox", "area", "strong", 0),
     Path("runs/ü x"),
     ModelConfig("unet", "none", Path("runs/a"), True),
-    LossConfig("ohem", "median", 0.5, 0.25),
+    LossConfig("ohem", "median", 0.1, 1.0, 0.5, 0.25, 0.2),
     DistillationConfig(Path("runs/b"), "logits", 2.0, 0.5),
     OptimConfig(7, 3, 2, "sgd", 0.1, 0.5, 1e-4, "cosine", 0.2, 0.0, 0.0, 4, 5),
     MachineConfig("cpu", 2, "bf16", 11),

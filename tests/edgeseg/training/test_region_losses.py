@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from torch import Tensor
 
-from edgeseg.training.region_losses import boundary_f, lovasz_softmax
+from edgeseg.training.boundary_losses import boundary_f
+from edgeseg.training.region_losses import lovasz_softmax
 
 IGNORE = 255
 
