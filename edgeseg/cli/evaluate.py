@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, progress, table
-from edgeseg_runtime.errors import DatasetError
+from edgeseg_runtime.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
     from edgeseg.data.base import SegmentationData
@@ -29,19 +29,30 @@ class EvalConfig:
     """For exported files: onnxruntime or openvino; the format's own if not given."""
     skip_bad: bool = False
     """Go on without pictures that cannot be used."""
+    scales: Annotated[tuple[float, ...], Parameter(consume_multiple=True, show_default=False)] = ()
+    """Average the answers to each picture at these multiples of the input size, such as `0.75 1 1.25`; runs only."""
+    flip: bool = False
+    """Average the answers to each picture and its mirror image; runs only."""
     json: bool = False
     """Print every number, the confusion matrix too, as JSON."""
+
+    @property
+    def averages(self) -> bool:
+        """Whether a picture is looked at in more than one way."""
+        return bool(self.scales) or self.flip
 
 
 def evaluate(model: Path, /, *, config: Annotated[EvalConfig, Parameter(name="*")] | None = None) -> None:
     """Score a model against labelled pictures: mIoU, per-class IoU, accuracy, precision, recall, F1.
 
     MODEL is a run folder, a checkpoint, or any .onnx or .xml file with a contract
-    inside. Masks go the deployed way and are compared at the size of the truth.
+    inside. Masks go the deployed way and are compared at the size of the truth;
+    with --scales or --flip they do not, and the scores are no device's.
 
     For example:
 
       edgeseg eval runs/camvid
+      edgeseg eval runs/camvid --scales 0.75 1 1.25 --flip
       edgeseg eval runs/camvid/export/openvino-int8 --data camvid --split val --json
     """
     from edgeseg.training.evaluate import evaluate as score
@@ -52,7 +63,8 @@ def evaluate(model: Path, /, *, config: Annotated[EvalConfig, Parameter(name="*"
     segment, names, data = _exported(model, config) if exported else _original(model, config)
     scores = score(segment, data, names, progress)
     if config.json:
-        answer_json({"model": str(model), "pictures": len(data), **scores.as_dict(names)})
+        views = {"scales": config.scales or (1.0,), "flip": config.flip} if config.averages else {}
+        answer_json({"model": str(model), "pictures": len(data), **views, **scores.as_dict(names)})
         return
     columns = (scores.iou, scores.precision, scores.recall, scores.f1)
     rows = [[name, *(_percent(column[index]) for column in columns)] for index, name in enumerate(names)]
@@ -66,6 +78,8 @@ def _exported(model: Path, config: EvalConfig) -> tuple[Callable[[Image], Mask],
     from edgeseg.data.open import open_data
     from edgeseg_runtime.segmenter import Segmenter
 
+    if config.averages:
+        raise ConfigError(f"--scales and --flip are for runs; {model} is what a device runs, at one size, one way up")
     segmenter = Segmenter.load(model, engine=config.engine)
     if config.data is None:
         raise DatasetError(f"{model} does not say what it was trained on; name labelled pictures with --data")
@@ -84,7 +98,13 @@ def _original(model: Path, config: EvalConfig) -> tuple[Callable[[Image], Mask],
 
     module, checkpoint = load_deployable(model)
     data = run_data(checkpoint, config.data, config.split, "val_split", progress)
-    return TorchSegmenter(module), module.contract.names, data
+    if not config.averages:
+        return TorchSegmenter(module), module.contract.names, data
+    from edgeseg.models.registry import model_spec
+    from edgeseg.training.views import AveragingSegmenter
+
+    segment = AveragingSegmenter(module, config.scales or (1.0,), config.flip, model_spec(checkpoint.model).minimum)
+    return segment, module.contract.names, data
 
 
 def _percent(value: float) -> str:

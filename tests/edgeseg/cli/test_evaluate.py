@@ -45,6 +45,13 @@ def test_another_set_and_split(tiny_run: Path, capsys: pytest.CaptureFixture[str
     assert np.sum(answer["confusion"]) == 5 * 48 * 80
 
 
+def test_views_are_told_with_the_scores(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["eval", str(tiny_run), "--scales", "1", "1.5", "--flip", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["scales"], answer["flip"]) == ([1.0, 1.5], True)
+    assert answer["mean_iou"] != read_checkpoint(tiny_run / BEST).metrics["mean_iou"]
+
+
 def test_the_table_shows_every_class(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["eval", str(tiny_run)]) == 0
     shown = capsys.readouterr().out
@@ -61,6 +68,9 @@ def test_the_table_shows_every_class(tiny_run: Path, capsys: pytest.CaptureFixtu
         (["{model}"], "does not say what it was trained on; name labelled pictures with --data"),
         (["{model}", "--data", "procedural", "--engine", "tensorrt"], "tensorrt"),
         (["{run}", "--split", "nope"], "has no split 'nope'"),
+        (["{model}", "--data", "procedural", "--flip"], "--scales and --flip are for runs"),
+        (["{run}", "--scales", "0.1"], "the network needs"),
+        (["{run}", "--scales", "0"], "scales must be above 0, got 0.0"),
         ([], "MODEL"),
     ],
 )
