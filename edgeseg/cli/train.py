@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 
 from edgeseg.cli.console import answer_json, note, progress
@@ -36,9 +35,10 @@ def train(*, config: TrainConfig, resume: bool = False, json: bool = False) -> N
         require(package, "train")
     from edgeseg.data.open import open_data
     from edgeseg.training.loop import train as run
+    from edgeseg.training.machine import is_first_process
 
     # Where several processes train, each runs this verb, and the first one speaks for all.
-    first = int(os.environ.get("LOCAL_RANK", "0")) == 0
+    first = is_first_process()
     show, say = (progress, note) if first else (silent, _nothing)
     settings = config.data
     train_data, val_data = (

@@ -33,7 +33,7 @@ from edgeseg.data.torch_dataset import TrainingSet
 from edgeseg.training.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
 from edgeseg.training.evaluate import check_classes, evaluate
 from edgeseg.training.losses import Loss, class_weights, make_loss
-from edgeseg.training.machine import choose_accelerator, choose_precision
+from edgeseg.training.machine import choose_accelerator, choose_precision, choose_processes
 from edgeseg.training.optimisation import make_average, make_optimizer, make_schedule
 from edgeseg.training.runlog import RunLog, prediction_strip
 from edgeseg.training.start import describe, make_contract, make_distiller, make_module, resolve
@@ -79,10 +79,12 @@ def train(
     for name in ("lightning.fabric", "lightning.pytorch"):  # their greetings are no business of the user's
         logging.getLogger(name).setLevel(logging.WARNING)
     config = resolve(config)
+    processes = choose_processes(config.machine.devices)
+    config = replace(config, machine=replace(config.machine, devices=processes.total))
     epochs = given(config.optim.epochs)
-    accelerator = choose_accelerator(config.machine.device, config.machine.devices)
+    accelerator = choose_accelerator(config.machine.device, processes.here)
     precision = choose_precision(config.machine.precision, accelerator, config.model.qat)
-    fabric = Fabric(accelerator=accelerator, devices=config.machine.devices, precision=precision)
+    fabric = Fabric(accelerator=accelerator, devices=processes.here, num_nodes=processes.machines, precision=precision)
     contract = make_contract(config, train_data)
     check_classes(val_data, contract.names)
     if fabric.is_global_zero:

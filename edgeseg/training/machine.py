@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from edgeseg_runtime.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """How many processes train together."""
+
+    here: int
+    """On this machine."""
+    machines: int = 1
+
+    @property
+    def total(self) -> int:
+        """On all machines."""
+        return self.here * self.machines
+
+
+def choose_processes(devices: int) -> Processes:
+    """Return `devices` processes on this machine, or under `torchrun` those that it started.
+
+    Raises ConfigError when `devices` says something else than `torchrun` did.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return Processes(devices)
+    here, total = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+    if devices not in (1, total):
+        raise ConfigError(f"--devices {devices}: torchrun started {total} processes; leave --devices away")
+    if total % here:
+        raise ConfigError(f"torchrun started {total} processes, {here} on this machine; start as many on each")
+    return Processes(here, total // here)
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks for all that train together, as far as whoever started it has said."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
 def choose_accelerator(device: str, devices: int = 1) -> Literal["cpu", "cuda"]:
