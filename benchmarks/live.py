@@ -30,6 +30,7 @@ from edgeseg_bench.numbered_camera import FPS, number_of
 from edgeseg_bench.report import load_average
 from edgeseg_runtime.capture.camera import Camera
 from edgeseg_runtime.files import write_json
+from edgeseg_runtime.live.base import Moment
 from edgeseg_runtime.live.loop import LiveLoop, LiveOptions
 from edgeseg_runtime.live.status import ModelStatus
 from edgeseg_runtime.live.tricks import FlowCarry
@@ -72,10 +73,10 @@ class HeldBack:
         self.contract = model.wait_ready()
         self.took: list[float] = []
 
-    def infer(self, frame: Image) -> SemanticResult:
+    def infer(self, frame: Image, moment: Moment | None = None) -> SemanticResult:
         """Segment, and wait for the rest of the time."""
         started = monotonic()
-        result = self._model.infer(frame)
+        result = self._model.infer(frame, moment)
         sleep(max(0.0, self._seconds - (monotonic() - started)))
         self.took.append(monotonic() - started)
         return result

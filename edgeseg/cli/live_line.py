@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edgeseg_runtime.stats import Spread, StreamStats, StreamSummary, spreads
 
 if TYPE_CHECKING:
-    from edgeseg_runtime.live.status import CameraStatus, OutputStatus, Percentiles, Status
+    from edgeseg_runtime.live.status import CameraStatus, ModelStatus, OutputStatus, Percentiles, Status
     from edgeseg_runtime.live.summary import LiveSummary
 
 
@@ -86,8 +86,17 @@ def live_text(summary: LiveSummary) -> str:
             lines.append(
                 f"  ms, p50/p95/p99: picture age {_three(camera.picture_age)} · mask age {_three(camera.mask_age)}"
             )
-    lines += [f"  {output_text(output)}" for output in status.outputs]
+    lines += [f"  {text}" for text in [*model_texts(status.model), *map(output_text, status.outputs)]]
     return "\n".join(lines)
+
+
+def model_texts(model: ModelStatus) -> list[str]:
+    """Return what was done with the model besides running it as it is."""
+    texts = ["masks smoothed over time"] if model.smoothed else []
+    if model.sizes:
+        used = ", ".join(f"{number} at {size}" for size, number in list(model.sizes.items())[::-1])
+        texts.append(f"frames by the model's input size: {used}")
+    return texts
 
 
 def output_text(output: OutputStatus) -> str:

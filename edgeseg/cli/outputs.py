@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from edgeseg.cli.console import note
+from edgeseg.cli.stream_groups import OUTPUTS
 from edgeseg_runtime.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from edgeseg_runtime.contract import Contract
-    from edgeseg_runtime.sinks import Sink
+    from edgeseg_runtime.sinks import Shot, Sink
     from edgeseg_runtime.sources import Source
 
+SNAPSHOTS = Path("snapshots")
+"""Folder, where the stream was started or in that of its recordings, for pictures that somebody wanted kept."""
 
-@Parameter(name="*", group="Outputs")
+
+@Parameter(name="*", group=OUTPUTS)
 @dataclass(frozen=True)
 class OutputConfig:
     """Where results go; several at once if wanted."""
 
     window: bool = False
-    """Show frames in a window; q closes it. The default where there is a display and no other output is named."""
+    """Show frames in a window (h: its keys, q: close). The default where there is a display and nothing else named."""
     video: Path | None = None
     """Write the annotated frames to this .mp4 (mp4v) or .avi (MJPG)."""
     video_fps: float | None = None
@@ -33,6 +38,8 @@ class OutputConfig:
     """Write a PNG of class indices for every frame into this folder."""
     jsonl: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     """Write a JSON line for every frame, with each class's share of it, to this file; `-` is stdout."""
+    virtual_camera: str | None = None
+    """Show a live source as a camera of this machine, such as /dev/video9 (v4l2loopback). --opacity 0: without mask."""
     none: bool = False
     """Put out nothing, and only measure."""
     opacity: float = 0.5
@@ -42,7 +49,7 @@ class OutputConfig:
         if self.jsonl is not None and self.jsonl.startswith("-") and self.jsonl != "-":
             raise ConfigError(f"--jsonl needs a file, or - for stdout, got {self.jsonl!r}")
         if self.none and self.named:
-            raise ConfigError("--none cannot be combined with --window, --video, --masks or --jsonl")
+            raise ConfigError("--none cannot be combined with another output")
         if self.video_fps is not None and not 0 < self.video_fps <= 1000:
             raise ConfigError(f"--video-fps must be above 0 and at most 1000, got {self.video_fps}")
 
@@ -55,11 +62,16 @@ class OutputConfig:
     @property
     def named(self) -> bool:
         """Whether an output was asked for."""
-        return self.window or any(value is not None for value in (self.video, self.masks, self.jsonl))
+        places = (self.video, self.masks, self.jsonl, self.virtual_camera)
+        return self.window or any(value is not None for value in places)
 
 
-def open_sinks(config: OutputConfig, source: Source | None, contract: Contract) -> list[Sink[Any]]:
+def open_sinks(
+    config: OutputConfig, source: Source | None, contract: Contract, snapshots: Path = SNAPSHOTS
+) -> list[Sink[Any]]:
     """Open the outputs that are asked for; the window where none is and there is a display. No `source`: live ones.
+
+    `snapshots` is the folder for pictures that are kept by a key in the window.
 
     Raises OutputError when one cannot be opened, but a missing window only where it is the only one asked for, and
     ConfigError when one would overwrite the source.
@@ -77,14 +89,29 @@ def open_sinks(config: OutputConfig, source: Source | None, contract: Contract) 
         sinks.append(MasksSink(config.masks, contract))
     if config.jsonl is not None:
         sinks.append(JsonLinesSink(config.jsonl))
+    if config.virtual_camera is not None:
+        from edgeseg_runtime.privacy.virtual_camera import VirtualCameraSink
+
+        sinks.append(VirtualCameraSink(config.virtual_camera))
     if config.none or (sinks and not config.window):
         return sinks
     if (problem := window_problem()) is None:
-        return [*sinks, WindowSink()]
+        return [*sinks, WindowSink(config.opacity, keep_in(snapshots))]
     if config.window and not sinks:
         raise OutputError(f"{problem}; name another output: --video FILE.mp4, --masks FOLDER, --jsonl FILE or --none")
     note(f"no window: {problem}" + ("" if sinks else "; nothing is put out (name --video, --masks or --jsonl)"))
     return sinks
+
+
+def keep_in(folder: Path) -> Callable[[Shot], str]:
+    """Return what keeps a shot's picture and mask in a folder, and tells the picture's name."""
+
+    def keep(shot: Shot) -> str:
+        from edgeseg_runtime.recording.snapshot import save_snapshot
+
+        return str(save_snapshot(shot, folder, time()).picture)
+
+    return keep
 
 
 def refuse_to_overwrite(outputs: Sequence[Path], source: Source) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 
+from edgeseg.cli.stream_groups import SOURCE
 from edgeseg_runtime.errors import ConfigError
 
 RECORDING_SUFFIXES = (".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".ogv", ".ts", ".webm", ".wmv")
@@ -30,14 +31,13 @@ class NamedSource:
     """Whether its newest frame matters; any other gives every frame once."""
 
 
-@Parameter(name="*", group="Source")
+@Parameter(name="*", group=SOURCE)
 @dataclass(frozen=True)
 class SourceConfig:
     """What to stream."""
 
     source: Annotated[tuple[str, ...], Parameter(show_default=False, negative_iterable=())] = ()
-    """A video, a picture, a folder of pictures, a glob in quotes, or an rtsp:// or http:// URL; live ones, which may be
-    several, can be named: door=rtsp://10.0.0.7/1."""
+    """A video, picture, folder, glob in quotes, or URL; several live ones can be named: door=rtsp://10.0.0.7/1."""
     camera: Annotated[tuple[int, ...], Parameter(show_default=False, negative_iterable=())] = ()
     """A camera of this machine, by number; 0 is the first."""
     limit: int | None = None

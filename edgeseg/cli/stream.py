@@ -21,6 +21,7 @@ from edgeseg.cli.live_line import CameraLine, LineOnTerminal, RecordingLine, liv
 from edgeseg.cli.loading import EngineConfig, engine_facts, load_segmenter
 from edgeseg.cli.outputs import OutputConfig, open_sinks
 from edgeseg.cli.source_config import SourceConfig
+from edgeseg.cli.stream_groups import STREAM
 from edgeseg_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ END_SECONDS = 3.0
 """A stream that has not ended so long after it was asked to is stuck."""
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=STREAM)
 @dataclass(frozen=True)
 class StreamConfig:
     """What to stream."""
@@ -51,17 +52,21 @@ class StreamConfig:
         writers = [
             ("--json", self.json),
             ("--jsonl -", self.outputs.jsonl == "-"),
-            ("--events -", self.live.events == "-"),
+            ("--events -", self.live.outward.events == "-"),
         ]
         if len(on_stdout := [flag for flag, wanted in writers if wanted]) > 1:
             raise ConfigError(f"{' and '.join(on_stdout)} both write to stdout; give all but one a file")
         sources = self.what.sources
         if not sources:
             raise ConfigError("name what to stream with --source or --camera")
-        if not sources[0].live and (flags := self.live.named()):
+        virtual = ["--virtual-camera"] if self.outputs.virtual_camera is not None else []
+        if not sources[0].live and (flags := [*self.live.named(), *virtual]):
             raise ConfigError(f"{flags[0]} is for cameras and live streams, and {sources[0].spec} is a recording")
         if len(sources) > 1 and self.outputs.video is not None:
             raise ConfigError("--video holds one camera; --record FOLDER writes files for each")
+        if len(sources) > 1 and virtual:
+            raise ConfigError("--virtual-camera shows one camera, and several are given")
+        self.live.cameras.check([source.spec for source in sources])
 
 
 def stream(*, config: StreamConfig) -> int:

@@ -23,8 +23,8 @@ from edgeseg.data.torch_dataset import drawn_samples, stack_frames
 from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, save_checkpoint
 from edgeseg.training.evaluate import evaluate
 from edgeseg.training.loop import train
-from edgeseg.training.pixel_losses import cross_entropy
 from edgeseg.training.machine import choose_accelerator
+from edgeseg.training.pixel_losses import cross_entropy
 from edgeseg.training.state import CONFIG
 from edgeseg_export.deployable import Deployable, TorchSegmenter
 from edgeseg_runtime.contract import Contract

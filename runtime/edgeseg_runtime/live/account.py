@@ -8,9 +8,9 @@ from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 Fate: TypeAlias = Literal["inferred", "reused", "failed"]
-Cause: TypeAlias = Literal["overtaken", "no mask", "stopped"]
-"""Why a frame was dropped: a newer one came; no model was ready for it, or no mask young enough; the stream ended
-before its turn."""
+Cause: TypeAlias = Literal["overtaken", "no mask", "filter failed", "stopped"]
+"""Why a frame was dropped: a newer one came; no model was ready for it, or no mask young enough; what
+makes pictures fit to be shown failed on it; the stream ended before its turn."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from edgeseg_runtime.contract import Contract
@@ -18,6 +19,17 @@ class InferenceFailed(Exception):  # noqa: N818 - it fails one frame, not the st
 
 class ModelNotReady(Exception):  # noqa: N818 - a matter of time
     """No process is there to run the model at this moment; one is being started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where and when a frame was captured, for a model that looks at more than one frame."""
+
+    camera: str
+    captured_at: float
+    """Seconds on the monotonic clock."""
+    period: float | None = None
+    """Seconds until the next frame that the model should be ready for; None where that is not known."""
 
 
 class LiveCamera(Protocol):
@@ -78,8 +90,11 @@ class LiveModel(Protocol):
         """Of the model that serves now."""
         ...
 
-    def infer(self, frame: Image) -> SemanticResult:
-        """Segment a frame, with the contract of the very model that did. Raises InferenceFailed and ModelNotReady."""
+    def infer(self, frame: Image, moment: Moment | None = None) -> SemanticResult:
+        """Segment a frame, with the contract of the very model that did. Raises InferenceFailed and ModelNotReady.
+
+        Without a moment the frame stands for itself: it has nothing to do with those before.
+        """
         ...
 
     def status(self) -> ModelStatus:

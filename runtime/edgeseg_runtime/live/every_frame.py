@@ -53,7 +53,10 @@ class EveryFrame:
             viewer.thread.start()
 
     def next(self, timeout: float) -> tuple[Track, Frame] | None:
-        """Take the newest frame of the camera that is due."""
+        """Take the newest frame of the camera that is due. Raises what ended a camera's thread, which is a bug."""
+        for viewer in self._viewers.values():
+            if viewer.error is not None:
+                raise viewer.error
         return self._scheduler.next(timeout)
 
     def done(self, track: Track, frame: Frame, result: SemanticResult) -> None:
@@ -119,6 +122,8 @@ class _Viewer:
         self._news = False
         self._fresh: Masked | None = None
         self._took = float("inf")
+        self.error: BaseException | None = None
+        """What ended the thread before its time."""
         track.camera.on_frame = self._wake
         self.thread = Thread(target=self._run, name=f"edgeseg-show-{track.camera.name}", daemon=True)
 
@@ -144,6 +149,13 @@ class _Viewer:
             self._changed.notify()
 
     def _run(self) -> None:
+        try:
+            self._view_all()
+        except BaseException as error:  # raised again in the model's thread, which ends the stream with it
+            self.error = error
+            self._offered()
+
+    def _view_all(self) -> None:
         while not self._stopped:
             frame = self._track.take()
             if frame is None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.events import Events
-from edgeseg_runtime.live.base import InferenceFailed, LiveCamera, LiveModel, ModelNotReady
+from edgeseg_runtime.live.base import InferenceFailed, LiveCamera, LiveModel, ModelNotReady, Moment
 from edgeseg_runtime.live.every_frame import Carry, EveryFrame
 from edgeseg_runtime.live.outlet import Outlet
 from edgeseg_runtime.live.presenter import Inferred, Presenter, Skip
@@ -46,7 +46,7 @@ class LiveOptions:
     opacity: float = 0.5
     """Of the coloured mask over the frame, 0..1."""
     filters: tuple[Filter, ...] = ()
-    """Applied one after the other, before any output sees a frame."""
+    """Applied one after the other, before any output sees a frame; one on which a filter fails is not shown."""
     skip: Callable[[], Skip] | None = None
     """Makes, for each camera, what finds frames on which nothing changed; None: the model gets all it can take."""
     carry: Callable[[], Carry] | None = None
@@ -79,7 +79,13 @@ class LiveLoop:
         self._ending = Flag()
         wanted = self._options
         show = Show(
-            self._outlets, wanted.filters, wanted.opacity, wanted.limit, self._ending.set, several=len(cameras) > 1
+            self._outlets,
+            wanted.filters,
+            wanted.opacity,
+            wanted.limit,
+            self._ending.set,
+            several=len(cameras) > 1,
+            events=self._events,
         )
         self._presenter: Presenter = (
             Inferred(self.tracks, show, wanted.skip)
@@ -167,7 +173,7 @@ class LiveLoop:
 
     def _infer(self, track: Track, frame: Frame) -> None:
         try:
-            result = self._model.infer(frame.image)
+            result = self._model.infer(frame.image, Moment(track.camera.name, frame.captured_at, self._period()))
         except InferenceFailed:
             self._presenter.failed(track, frame, ready=True)
         except ModelNotReady:
@@ -178,6 +184,11 @@ class LiveLoop:
             for name, seconds in zip(STAGES, (times.preprocess, times.infer, times.decode), strict=True):
                 self._stages[name].add(seconds)
             self._presenter.done(track, frame, result)
+
+    def _period(self) -> float | None:
+        """Return the seconds in which a frame of some camera comes, as of late; None where that is not known."""
+        rate = sum(1 / period for track in self.tracks if (period := track.period) is not None)
+        return 1 / rate if rate > 0 else None
 
     def _end(self, worker: Thread) -> None:
         """End everything within END_SECONDS. What is stuck is left behind, in a daemon thread."""

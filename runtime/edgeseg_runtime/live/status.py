@@ -55,6 +55,10 @@ class ModelStatus:
     degraded: bool
     """Five failures within a minute, and not yet a whole minute without one since."""
     restarts: int
+    smoothed: bool = False
+    """Whether scores are averaged over time."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Frames by input size (`360×480`), where that adapts to load."""
 
 
 @dataclass(frozen=True)

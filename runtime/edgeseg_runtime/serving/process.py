@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event as Flag
 from threading import Lock
 from time import monotonic, perf_counter
@@ -14,12 +14,15 @@ import numpy as np
 from edgeseg_runtime import errors
 from edgeseg_runtime.contract import MAX_PIXELS, Contract
 from edgeseg_runtime.errors import EngineError, FrameError, ModelFileError, UserError
+from edgeseg_runtime.live.base import Moment
 from edgeseg_runtime.preprocess import Image, check_frame, to_frame_mask, to_input
 from edgeseg_runtime.processes.child import Child
 from edgeseg_runtime.processes.link import LinkClosed
 from edgeseg_runtime.processes.memory import SharedMemory
 from edgeseg_runtime.result import SemanticResult, StageTimes
+from edgeseg_runtime.serving.canvas import Canvas, Size
 from edgeseg_runtime.serving.spec import ModelSpec, ServingOptions
+from edgeseg_runtime.temporal.adaptive import AdaptiveSize
 
 MODULE = "edgeseg_runtime.serving.worker"
 _GLANCE_SECONDS = 0.1
@@ -54,6 +57,8 @@ class Facts:
     seconds: float
     """Its first mask took, which includes whatever the engine sets up then."""
     contract: Contract
+    sizes: tuple[Size, ...]
+    """Input sizes at which it can work, the smallest first; the contract's own is the last."""
 
 
 class ModelProcess:
@@ -87,8 +92,12 @@ class ModelProcess:
                 )
             if "error" in answer:
                 self._refuse(str(answer["error"]), str(answer["line"]))
-            self.facts = Facts(**{**answer, "contract": Contract.from_dict(answer["contract"])})
-            self._share_memory(self.facts.contract)
+            sizes = tuple((int(height), int(width)) for height, width in answer["sizes"])
+            self.facts = Facts(**{**answer, "contract": Contract.from_dict(answer["contract"]), "sizes": sizes})
+            self._contracts = [replace(self.facts.contract, height=height, width=width) for height, width in sizes]
+            # In units of the time that an inference may take, which depends on the cameras.
+            self._place = AdaptiveSize([height * width for height, width in sizes], 1.0)
+            self._share_memory(sizes)
         except LinkClosed:
             self.kill()
             raise ModelFileError(f"{self.spec.path} ended the process that loaded it: {self._last_words()}") from None
@@ -100,35 +109,47 @@ class ModelProcess:
             raise
         return self.facts
 
-    def ask(self, frame: Image, seconds: float) -> SemanticResult:
+    @property
+    def size(self) -> Size:
+        """Input size at which the next frame will be worked on."""
+        return self._contracts[self._place.index].size
+
+    def ask(self, frame: Image, seconds: float, moment: Moment | None = None) -> SemanticResult:
         """Segment a frame within `seconds`. Raises AskFailed."""
         started = perf_counter()
-        contract = self.facts.contract
+        place = self._place.index
+        contract = self._contracts[place]
         try:
             check_pixels(frame)
-            np.copyto(self._image, to_input(frame, contract))
+            np.copyto(self._canvas.images[place], to_input(frame, contract))
         except FrameError as error:
             raise AskFailed("frame", str(error)) from error
         prepared = perf_counter()
-        answer = self._run(monotonic() + seconds, seconds)
-        answered = perf_counter()
         height, width = frame.shape[:2]
-        mask = to_frame_mask(self._mask, contract, height, width)
-        if np.may_share_memory(mask, self._mask):
+        camera, captured_at = ("", None) if moment is None else (moment.camera, moment.captured_at)
+        message = {"size": place, "camera": camera, "frame": [height, width], "at": captured_at}
+        answer = self._run(message, monotonic() + seconds, seconds)
+        answered = perf_counter()
+        mask = to_frame_mask(self._canvas.masks[place], contract, height, width)
+        if np.may_share_memory(mask, self._canvas.masks[place]):
             mask = mask.copy()  # the result is the caller's, the memory is the next frame's
         decode = float(answer["decode"])
         # What the way to the process and back takes is the model's, as seen from here.
         infer = max(0.0, answered - prepared - decode)
-        return SemanticResult(mask, contract, StageTimes(prepared - started, infer, decode + perf_counter() - answered))
+        ended = perf_counter()
+        if moment is not None and moment.period is not None:
+            self._place.observe((ended - started) / moment.period, monotonic())
+        times = StageTimes(prepared - started, infer, decode + ended - answered)
+        return SemanticResult(mask, self.facts.contract, times)
 
     def kill(self) -> None:
         """End it now, whatever it does. May be called again, and from several threads."""
         with self._killing:
             self._child.kill()
 
-    def _run(self, deadline: float, seconds: float) -> dict[str, Any]:
+    def _run(self, message: dict[str, Any], deadline: float, seconds: float) -> dict[str, Any]:
         try:
-            self._child.link.send({})
+            self._child.link.send(message)
             answer = self._answer(deadline)
         except UserError as error:
             raise AskFailed("closed", str(error)) from error
@@ -153,12 +174,10 @@ class ModelProcess:
             if left <= 0:
                 return None
 
-    def _share_memory(self, contract: Contract) -> None:
-        height, width = contract.size
-        memory = SharedMemory.create(height * width * 4)
+    def _share_memory(self, sizes: tuple[Size, ...]) -> None:
+        memory = SharedMemory.create(Canvas.length(sizes))
         try:
-            self._image = memory.array((height, width, 3))
-            self._mask = memory.array((height, width), offset=self._image.size)
+            self._canvas = Canvas(memory, sizes)
             self._child.link.send({}, [memory.fd])
         finally:
             memory.close()

@@ -7,6 +7,7 @@ from threading import Lock
 from time import monotonic
 
 from edgeseg_runtime.events import Events
+from edgeseg_runtime.serving.canvas import Size
 from edgeseg_runtime.serving.process import Facts
 from edgeseg_runtime.serving.spec import ModelSpec
 
@@ -22,7 +23,7 @@ def display_name(path: Path | str) -> str:
 
 
 class Reporter:
-    """Publishes `model.failed`, `.degraded`, `.recovered`, `.restarted`, `.swapped` and `.refused`."""
+    """Publishes `model.failed`, `.degraded`, `.recovered`, `.restarted`, `.swapped`, `.refused` and `.resized`."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
@@ -68,3 +69,7 @@ class Reporter:
     def refused(self, spec: ModelSpec, line: str) -> None:
         """Tell that a model was not let in."""
         self._events.publish("model.refused", path=str(spec.path), line=line)
+
+    def resized(self, spec: ModelSpec, size: Size) -> None:
+        """Tell that the model works at another input size from now on."""
+        self._events.publish("model.resized", path=str(spec.path), height=size[0], width=size[1])

@@ -6,6 +6,7 @@ threads, so a frame waits for its own inference and for nothing else.
 
 from __future__ import annotations
 
+from collections import Counter
 from threading import Condition, Lock, Thread
 from time import monotonic
 
@@ -14,10 +15,11 @@ import numpy as np
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import EdgesegError, UserError
 from edgeseg_runtime.events import Events
-from edgeseg_runtime.live.base import InferenceFailed, ModelNotReady
+from edgeseg_runtime.live.base import InferenceFailed, ModelNotReady, Moment
 from edgeseg_runtime.live.status import ModelStatus
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.serving.canvas import Size
 from edgeseg_runtime.serving.health import Health
 from edgeseg_runtime.serving.household import Household
 from edgeseg_runtime.serving.process import AskFailed, Facts, ModelProcess
@@ -49,6 +51,7 @@ class ModelServer:
         self._health = Health(self._options, 0.0)
         self._newest: Image | None = None
         self._restarts = 0
+        self._frames_at: Counter[Size] = Counter()
         self._first_error: BaseException | None = None
         self._first = Thread(target=self._start_first, name="edgeseg-model-start", daemon=True)
         self._first.start()
@@ -71,8 +74,10 @@ class ModelServer:
         facts = self._facts
         return self.wait_ready() if facts is None else facts.contract
 
-    def infer(self, frame: Image) -> SemanticResult:
+    def infer(self, frame: Image, moment: Moment | None = None) -> SemanticResult:
         """Segment a uint8 H×W×3 BGR frame; the result carries the contract of the very model that made the mask.
+
+        Smoothing and another input size need to know of the `moment`.
 
         Raises ModelNotReady at once while no process is there, InferenceFailed when this frame got no mask: the model
         raised, took longer than its deadline, its process ended, or the frame is no picture.
@@ -82,10 +87,10 @@ class ModelServer:
                 raise ModelNotReady
             process = self._asked = self._serving
             health, self._newest = self._health, frame
-            deadline = health.deadline
+            deadline, size = health.deadline, process.size
         started = monotonic()
         try:
-            result = process.ask(frame, deadline)
+            result = process.ask(frame, deadline, moment)
         except AskFailed as error:
             if error.reason == "closed":
                 raise ModelNotReady from error
@@ -98,8 +103,11 @@ class ModelServer:
         now = monotonic()
         with self._changed:
             recovered = health.worked(now - started, now)
+            self._frames_at[size] += 1
         if recovered:
             self._report.recovered(process.spec)
+        if process.size != size:
+            self._report.resized(process.spec, process.size)
         return result
 
     def swap(self, spec: ModelSpec) -> None:
@@ -127,6 +135,8 @@ class ModelServer:
                 precision="" if facts is None else facts.precision,
                 degraded=self._health.degraded,
                 restarts=self._restarts,
+                smoothed=spec.smooth,
+                sizes=self._sizes(facts) if spec.adapt else {},
             )
 
     def close(self) -> None:
@@ -137,6 +147,11 @@ class ModelServer:
             self._serving = None
             self._changed.wait_for(lambda: self._asked is None, CLOSE_SECONDS / 2)
         self._household.end_all(deadline - monotonic())
+
+    def _sizes(self, facts: Facts | None) -> dict[str, int]:
+        """Return the frames at each input size, those of models that served before included."""
+        counts = dict.fromkeys(() if facts is None else facts.sizes, 0) | self._frames_at
+        return {f"{height}×{width}": number for (height, width), number in sorted(counts.items())}
 
     def _start_first(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Which model to run, and within which limits."""
+"""Which model to run, how, and within which limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeseg_runtime.errors import ConfigError
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What `Segmenter.load` is told, as plain values that can be sent to another process."""
+    """What `Segmenter.load` is told, and what is done besides, as plain values that can be sent to another process."""
 
     path: Path
     """An .onnx or .xml file, or a folder that holds one."""
@@ -23,6 +23,10 @@ class ModelSpec:
     """Processor threads; 0 takes every core."""
     contract: Contract | None = None
     """For a file that carries none, or in place of the one it carries."""
+    smooth: bool = False
+    """Average a camera's scores with those of its frames before. Needs a model that gives scores."""
+    adapt: bool = False
+    """Work at a smaller input size while frames come faster than the model is. Needs a model whose size is open."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back equal."""

@@ -45,6 +45,14 @@ class Shot:
                 self._picture = overlay(self.frame.image, self.result.mask, self._table, self._opacity)
             return self._picture
 
+    def drawn(self, opacity: float) -> Image:
+        """Return the picture as `picture` is, but with a mask of this opacity; 0 is the frame itself."""
+        if opacity == self._opacity:
+            return self.picture
+        if opacity == 0:
+            return self.frame.image
+        return overlay(self.frame.image, self.result.mask, self._table, opacity)
+
 
 class Sink(ABC, Generic[T]):
     """An output. Costly work belongs in `encode`, which workers call at the same time and in any order."""

@@ -10,14 +10,17 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
-from edgeseg_runtime.errors import ConfigError
+from edgeseg_runtime.errors import ConfigError, OutputError
 from edgeseg_runtime.files import write_text
 from edgeseg_runtime.zones.polygon import Point, Zone
 
@@ -61,7 +64,25 @@ def save_zones(path: Path, zones: Mapping[str, tuple[Zone, ...]]) -> None:
         camera: [{"name": zone.name, "points": [list(point) for point in zone.points]} for zone in ones]
         for camera, ones in zones.items()
     }
-    write_text(path, yaml.safe_dump({"cameras": plain}, allow_unicode=True, sort_keys=False, default_flow_style=None))
+    text = yaml.safe_dump({"cameras": plain}, allow_unicode=True, sort_keys=False, default_flow_style=None)
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise OutputError(f"the zones {path} cannot be written: {error.strerror}") from error
+
+
+def check_can_save(path: Path) -> None:
+    """Make the folder of a file of zones and try to write there. Raises OutputError, so that nobody draws in vain."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.parent.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"the zones {path} cannot be written: {error.strerror}") from error
 
 
 def check_zones(camera: str, zones: tuple[Zone, ...]) -> None:

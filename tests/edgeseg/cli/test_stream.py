@@ -3,15 +3,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from edgeseg.cli.app import run
@@ -133,7 +138,24 @@ def test_without_a_display_a_window_beside_other_outputs_is_left_out(
         (["--source", "rtsp://a/1", "--camera", "0", "--video", "out.mp4"], "--video holds one camera"),
         (["--source", "CLIP", "--web", "8080"], "--web is for cameras and live streams"),
         (["--source", "CLIP", "--record", "rec", "--record-on", "manual"], "--record is for cameras"),
-        (["--camera", "0", "--record-on", "manual"], "need --record FOLDER"),
+        (["--source", "CLIP", "--smooth"], "--smooth is for cameras and live streams"),
+        (["--source", "CLIP", "--adapt"], "--adapt is for cameras and live streams"),
+        (["--source", "CLIP", "--virtual-camera", "/dev/video9"], "--virtual-camera is for cameras and live streams"),
+        (["--source", "CLIP", "--frozen-after", "0"], "--frozen-after is for cameras and live streams"),
+        (["--camera", "0", "--record-on", "manual"], "--record-on needs --record FOLDER"),
+        (["--camera", "0", "--record-segment", "5"], "--record-segment needs --record FOLDER"),
+        (["--camera", "0", "--record", "REC", "--record-segment", "0.5"], "--record-segment must be 1 to 3600 seconds"),
+        (["--camera", "0", "--web-token-file", "token"], "--web-token-file is for the viewer"),
+        (["--camera", "0", "--rtsp-transport", "udp"], "--rtsp-transport is for rtsp://"),
+        (["--camera", "0", "--ca-file", "ca.pem"], "--ca-file is for https://"),
+        (["--source", "https://127.0.0.1:9/", "--ca-file", "ca.pem"], "--ca-file ca.pem cannot be read: No such file"),
+        (["--camera", "0", "--frozen-after", "-1"], "--frozen-after must be a number of seconds"),
+        (["--camera", "0", "--camera", "1", "--virtual-camera", "/dev/v"], "--virtual-camera shows one camera"),
+        (["--camera", "0", "--none", "--virtual-camera", "/dev/v"], "--none cannot be combined"),
+        (["--camera", "0", "--virtual-camera", "/dev/video99"], "needs the v4l2loopback module"),
+        (["--camera", "0", "--virtual-camera", "/dev/null"], "/dev/null is no video device"),
+        (["--camera", "0", "--none", "--zones", "missing.yaml"], "--zones: there is no file missing.yaml"),
+        (["--camera", "0", "--none", "--adapt"], "--adapt needs a model whose input size is open"),
         (["--camera", "0", "--record", "rec", "--record-quota", "10"], "a size such as 500MB or 10GB"),
         (["--camera", "0", "--model-memory", "2"], "--model-memory is a size"),
         (["--camera", "0", "--model-load-time", "0"], "--model-load-time must be above 0"),
@@ -179,6 +201,45 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert "Traceback" not in told.err
     assert "hunter2" not in told.err + told.out
     assert Path(clip).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--web", "example.org:1"], "the viewer listens on an IP address"),
+        (["--web", "99999"], "port must be 0 to 65535"),
+        (["--web", "TAKEN"], "--web cannot listen on 127.0.0.1 port"),
+        (["--metrics", "TAKEN"], "--metrics cannot listen on 127.0.0.1 port"),
+        (["--metrics", "192.0.2.1:0"], "--metrics cannot listen on 192.0.2.1 port 0: Cannot assign"),
+        (["--web", "FREE", "--metrics", "FREE"], "--metrics cannot listen on 127.0.0.1 port"),
+        (["--web", "0", "--web-token-file", "CLIP"], "must hold one token"),
+        (["--web", "0", "--zones", "CLIP/in/a/file.yaml"], "cannot be written: Not a directory"),
+        (["--web", "0", "--zones", "/proc/zones/z.yaml"], "the zones /proc/zones/z.yaml cannot be written"),
+        (["--web", "0", "--zones", "FOLDER"], "cannot be read: Is a directory"),
+        (["--zones", "CLIP"], "clip.mp4: this is not YAML"),
+        (["--background", "missing.png", "--foreground", "red"], "missing.png"),
+        (["--virtual-camera", "/dev/video99"], "/dev/video99 cannot be opened"),
+    ],
+)
+def test_what_does_not_need_the_model_is_refused_before_it_is_loaded(
+    tmp_path: Path,
+    clip: str,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "folder").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
+        free = other.getsockname()[1]
+        other.close()
+        there = {"TAKEN": str(taken.getsockname()[1]), "FREE": str(free), "FOLDER": str(tmp_path / "folder")}
+        given = [there.get(value, value.replace("CLIP", clip)) for value in arguments]
+        # there is no such model, and that is not what is told
+        none = [] if "--virtual-camera" in arguments else ["--none"]
+        assert stream("--model", "missing.onnx", "--camera", "0", *none, *given) == 2
+    told = capsys.readouterr().err
+    assert message in told and "missing.onnx" not in told
 
 
 def test_masks_never_land_on_the_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -374,3 +435,120 @@ def test_on_a_terminal_a_line_is_kept_up_to_date(
     shown = [text for text in capsys.readouterr().err.split("\r") if " fps · " in text and "age" in text]
     assert shown
     assert "dropped" in shown[0]
+
+
+def test_smoothing_is_off_unless_asked_for_and_told_at_the_end(
+    tmp_path: Path, model: str, serve: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    camera = ["--source", serve("live/1000"), "--none", "--limit", "5"]
+    assert stream("--model", model, *camera, "--smooth") == 0
+    assert "masks smoothed over time" in capsys.readouterr().err
+    assert stream("--model", model, *camera, "--json") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["model"]["smoothed"] is False and "smoothed" not in told.err
+
+
+def test_a_model_that_ends_in_a_mask_cannot_be_smoothed(
+    tmp_path: Path, colour_contract: Contract, tiny_model: TinyModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tiny_model(replace(colour_contract, output="mask"), tmp_path / "mask.onnx")
+    assert stream("--model", path, "--camera", "0", "--none", "--smooth") == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "mask.onnx ends in a mask; export it with --output scores" in told
+
+
+def test_a_model_whose_size_is_open_gets_smaller_while_frames_come_too_fast_for_it(
+    tmp_path: Path,
+    colour_contract: Contract,
+    tiny_model: TinyModel,
+    serve: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("edgeseg_runtime.temporal.adaptive.DOWN", 1e-6)  # no model is as quick as that
+    path = tiny_model(colour_contract, tmp_path / "open.onnx", stride=2)
+    net = onnx.load(path)
+    for value, place in ((net.graph.input[0], 1), (net.graph.output[0], 2)):
+        for axis, name in ((place, "rows"), (place + 1, "columns")):
+            value.type.tensor_type.shape.dim[axis].dim_param = f"{value.name} {name}"
+    onnx.save(net, path)
+    masks, events = tmp_path / "masks", tmp_path / "events.jsonl"
+    arguments = ["--source", serve("live/1000"), "--masks", masks, "--events", events, "--limit", 60, "--adapt"]
+    assert stream("--model", path, *arguments, "--json") == 0
+    told = capsys.readouterr()
+    sizes = json.loads(told.out)["model"]["sizes"]
+    assert list(sizes) == ["12×16", "18×24", "24×32"] and sum(sizes.values()) >= 60
+    assert sizes["24×32"] >= 5 and sizes["12×16"] >= 5
+    resized = [line for line in map(json.loads, events.read_text().splitlines()) if line["kind"] == "model.resized"]
+    assert [(line["height"], line["width"]) for line in resized] == [(18, 24), (12, 16)]
+    assert "model.resized: " in told.err
+    for file in masks.glob("*.png"):  # whatever the size, masks are the frame's, and right
+        mask = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        assert mask is not None and mask.shape == (48, 64)
+        assert set(np.unique(mask)) == {int(file.stem) % 3}
+
+
+def test_the_token_of_a_file_opens_the_viewer_and_is_not_printed(
+    tmp_path: Path, model: str, serve: Callable[[str], str]
+) -> None:
+    token = "a-token-of-my-own-123"
+    (tmp_path / "token").write_text(token + "\n")
+    web = ["--web", "127.0.0.1:0", "--web-token-file", str(tmp_path / "token")]
+    running = Running(tmp_path, "--model", model, "--source", serve("live/100000"), *web)
+    running.wait_for_lines(1)
+    told = b""
+    assert running.process.stderr is not None
+    while b"viewer: " not in told:
+        told += os.read(running.process.stderr.fileno(), 1000)
+    line = next(line for line in told.decode().splitlines() if line.startswith("viewer: "))
+    url = line.split()[1].partition("?")[0]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{url}api/status", timeout=5)
+    refused.value.close()
+    assert refused.value.code == 401
+    asked = urllib.request.Request(f"{url}api/status", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(asked, timeout=5) as answer:
+        assert answer.status == 200
+    running.process.send_signal(signal.SIGINT)
+    out, err = running.process.communicate(timeout=10)
+    assert running.process.returncode == 0
+    assert token.encode() not in told + out + err and "token" in line
+
+
+def test_zones_can_be_drawn_into_a_folder_that_is_not_there_yet(
+    tmp_path: Path, model: str, serve: Callable[[str], str]
+) -> None:
+    zones = tmp_path / "site" / "zones.yaml"
+    camera = ["--source", serve("live/1000"), "--limit", 2, "--jsonl", tmp_path / "areas.jsonl"]
+    assert stream("--model", model, *camera, "--web", "0", "--zones", zones) == 0
+    assert zones.parent.is_dir() and not any(zones.parent.iterdir())
+
+
+def test_files_hold_as_many_seconds_as_was_asked_for(tmp_path: Path, model: str, serve: Callable[[str], str]) -> None:
+    rec = tmp_path / "rec"
+    arguments = ["--source", serve("live/1000"), "--limit", 120, "--record", rec, "--record-segment", 1]
+    assert stream("--model", model, *arguments) == 0  # at 50 frames a second that is more than two seconds
+    assert len(list(rec.glob("*.mp4"))) >= 3
+
+
+def test_a_virtual_camera_shows_the_pictures(
+    tmp_path: Path,
+    model: str,
+    serve: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A file stands in for the device, and agrees to every format."""
+    device = tmp_path / "video9"
+    device.touch()
+    place = "edgeseg_runtime.privacy.virtual_camera"
+    monkeypatch.setattr(f"{place}._open", lambda path: os.open(path, os.O_RDWR | os.O_APPEND))
+    monkeypatch.setattr(f"{place}.fcntl.ioctl", lambda _fd, _number, data: data)
+    arguments = ["--virtual-camera", device, "--opacity", "0", "--limit", "6", "--json"]
+    assert stream("--model", model, "--source", serve("live/1000"), *arguments) == 0
+    (output,) = json.loads(capsys.readouterr().out)["outputs"]
+    frames = np.frombuffer(device.read_bytes(), np.uint8).reshape(-1, 72, 64)
+    assert output["name"] == "virtual camera" and output["written"] == len(frames) >= 1
+    for frame in frames:  # red, green or blue, as the camera gives it
+        picture = cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_I420)
+        assert sorted(picture.reshape(-1, 3).mean(0).round(-1).tolist())[2] >= 200

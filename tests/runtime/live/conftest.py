@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from threading import Event, Thread
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgeseg_runtime.contract import Contract, Label
-from edgeseg_runtime.live.base import ModelNotReady
+from edgeseg_runtime.live.base import ModelNotReady, Moment
 from edgeseg_runtime.live.status import ModelStatus
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.result import SemanticResult, StageTimes
@@ -91,11 +92,14 @@ class FakeModel:
     def __init__(self, work: Callable[[int], None] = lambda _: None) -> None:
         self.work = work
         self.seen: list[int] = []
+        self.moments: deque[Moment] = deque(maxlen=1000)
         self.closed = 0
 
-    def infer(self, frame: Image) -> SemanticResult:
+    def infer(self, frame: Image, moment: Moment | None = None) -> SemanticResult:
         if self.closed:
             raise ModelNotReady
+        if moment is not None:
+            self.moments.append(moment)
         index = number(frame)
         self.work(index)
         self.seen.append(index)

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgeseg_runtime.errors import ConfigError, OutputError
+from edgeseg_runtime.errors import ConfigError, FrameError, OutputError
 from edgeseg_runtime.events import Event, Events
 from edgeseg_runtime.live.account import Account
 from edgeseg_runtime.live.base import InferenceFailed, ModelNotReady
 from edgeseg_runtime.live.loop import LiveLoop, LiveOptions
 from edgeseg_runtime.live.status import Status
 from edgeseg_runtime.live.summary import LiveSummary
+from edgeseg_runtime.live.track import Masked
 from edgeseg_runtime.pipeline import Stop
+from edgeseg_runtime.preprocess import Image, Mask
 from edgeseg_runtime.sinks.base import Shot, Sink
 from edgeseg_runtime.sources.base import Frame
 
@@ -262,6 +264,93 @@ def test_no_output_sees_what_a_filter_hid(
     for shot in keep.shots:
         np.testing.assert_array_equal(shot.frame.image, 8)
     assert model.seen[-1] == 1  # the model saw the real picture, which holds its number
+
+
+def raises(_: Shot) -> Image:
+    raise FrameError("no picture")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("bad", "line"),
+    [
+        (raises, "no picture"),
+        (lambda _: 1 / 0, "division by zero"),
+        (lambda _: None, "a frame must be a uint8"),
+        (lambda shot: shot.frame.image[:4], "a filter made 4×8×3 of 8×8×3"),
+        (lambda shot: shot.frame.image.astype(np.float32), "got float32"),
+    ],
+)
+@pytest.mark.parametrize("every", [False, True])
+def test_a_frame_on_which_a_filter_fails_is_seen_by_nobody_and_the_stream_goes_on(
+    make_camera: type[FakeCamera], make_model: type[FakeModel], wait_until: Wait, bad: Any, line: str, every: bool
+) -> None:
+    told: list[Event] = []
+    events = Events()
+    events.subscribe(told.append)
+    camera, keep = make_camera(), Keep()
+    sound = {0, 3, 5}
+
+    def hide(shot: Shot) -> Image:
+        return np.full_like(shot.frame.image, 7) if shot.frame.index in sound else bad(shot)
+
+    filters = (hide, lambda shot: shot.frame.image + 1)
+    options = LiveOptions(filters=filters, carry=Hold if every else None)
+    running = Running(LiveLoop([camera], make_model(), [keep], options, events))
+    ledger = running.loop.tracks[0].ledger
+    for index in range(6):
+        camera.give()
+        assert wait_until(lambda index=index: ledger.account().captured == index + 1 and not ledger.account().in_flight)
+    account = balanced(running.end().status)[0]
+    assert {shot.frame.index for shot in keep.shots} <= sound
+    assert all((shot.frame.image == 8).all() and (shot.picture <= 8 / 2 + 142 / 2).all() for shot in keep.shots)
+    assert account.inferred + account.reused == len(keep.shots)
+    if every:  # the first frames may come before the first mask
+        assert account.dropped["filter failed"] >= 1
+    else:
+        assert account.dropped == {"filter failed": 3} and len(keep.shots) == 3
+    (event,) = [event for event in told if event.kind == "filter.failed"]  # once, and not for every frame
+    assert event.source == "door" and line in event.data["line"] and event.data["frames"] == 1
+
+
+class Hold:
+    """Carries masks without moving them."""
+
+    def keyframe(self, masked: Masked) -> None:
+        self.mask = masked.result.mask
+
+    def to(self, frame: Frame) -> Mask:  # noqa: ARG002
+        return self.mask
+
+
+def test_a_bug_in_a_cameras_own_thread_ends_the_stream_with_its_traceback(
+    make_camera: type[FakeCamera], make_model: type[FakeModel], wait_until: Wait
+) -> None:
+    class Broken(Hold):
+        def keyframe(self, masked: Masked) -> None:  # noqa: ARG002
+            raise KeyError("a bug")
+
+    camera = make_camera(period=0.01)
+    running = Running(LiveLoop([camera], make_model(), [Keep()], LiveOptions(carry=Broken)))
+    assert wait_until(lambda: running.error is not None)
+    assert isinstance(running.error, KeyError) and camera.stopped
+
+
+def test_the_model_is_told_whose_frame_it_is_when_it_came_and_how_much_time_there_is(
+    make_camera: type[FakeCamera], make_model: type[FakeModel], wait_until: Wait
+) -> None:
+    door, yard, model = make_camera("door", 0.02), make_camera("yard", 0.04), make_model()
+    running = Running(LiveLoop([door, yard], model, [Keep()]))
+    assert wait_until(lambda: len(model.moments) > 40 and model.moments[-1].period is not None)
+    assert model.moments[0].period is None  # nothing is known of the rate yet
+    running.end()
+    assert {moment.camera for moment in model.moments} == {"door", "yard"}
+    for camera in ("door", "yard"):
+        times = [moment.captured_at for moment in model.moments if moment.camera == camera]
+        assert times == sorted(set(times))
+    last = model.moments[-1].period
+    together = 1 / (1 / 0.02 + 1 / 0.04)  # they share the model
+    assert last is not None and 0.9 * together < last < 4 * together
 
 
 def test_several_cameras_have_accounts_and_names_of_their_own(

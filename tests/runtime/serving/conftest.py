@@ -103,12 +103,14 @@ def _write_model(
     trap: str | None = None,
     white: int = 255,
     count: int = 0,
+    open_size: bool = False,
 ) -> Path:
     """Write a model whose score of class `i` is the input's channel `order[i]`.
 
     `trap` is what happens when a picture has a value of `white` or more: `hang` for ever, ask
-    for `memory` (`count` float32, or 8 GiB), or give `nan`.
+    for `memory` (`count` float32, or 8 GiB), or give `nan`. With `open_size` it takes pictures of any size.
     """
+    size = ("height", "width") if open_size else contract.size
     constants = [numpy_helper.from_array(np.array(order, np.int64), "order")]
     nodes = [
         helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
@@ -121,8 +123,8 @@ def _write_model(
         more, weights = _traps(trap, white, count)
         nodes += [*more, helper.make_node("Add", ["chosen", "extra"], ["scores"])]
         constants += weights
-    image = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, *contract.size, 3])
-    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, len(contract.labels), *contract.size])
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, *size, 3])
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, len(contract.labels), *size])
     graph = helper.make_graph(nodes, "net", [image], [scores], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     helper.set_model_props(model, {CONTRACT_KEY: contract.to_json(), PRECISION_KEY: "float32"})

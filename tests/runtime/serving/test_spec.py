@@ -13,7 +13,7 @@ from edgeseg_runtime.serving.spec import ModelSpec, ServingOptions
 
 def test_what_is_sent_is_read_back_equal(colour_contract: Contract) -> None:
     for contract in (None, colour_contract):
-        spec = ModelSpec(Path("a b/ü.onnx"), "openvino", "gpu", 3, contract)
+        spec = ModelSpec(Path("a b/ü.onnx"), "openvino", "gpu", 3, contract, smooth=True, adapt=True)
         assert ModelSpec.from_dict(json.loads(json.dumps(spec.as_dict()))) == spec
 
 
