@@ -29,7 +29,7 @@ test-all: lint
 
 # A million frames through the live loop, and what else takes minutes of the live runtime's tests.
 soak: $(VENV)/.installed
-	$(BIN)/python -m pytest -m slow tests/runtime
+	$(BIN)/python -m pytest -m slow tests/runtime tests/edgeseg/cli/acceptance
 
 clean:
 	rm -rf $(VENV) runs dist build .mypy_cache .ruff_cache .pytest_cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -35,12 +36,19 @@ class CameraServer:
         """Requests with credentials that were wrong."""
         self.viewers = 0
         """Connections that were accepted, over all its lives."""
+        self.sent = 0
+        """Pictures that were sent, over all its lives."""
         self._listener: socket.socket | None = None
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self.gone = threading.Event()
         self.gone.set()
+        self.lit = threading.Event()
+        """Cleared while it has no power: nothing is sent, read or accepted, and nothing is closed."""
+        self.lit.set()
+        self._waiting: list[socket.socket] = []
+        """What fills the queue of a dark camera, so that whoever knocks gets no answer."""
 
     @property
     def url(self) -> str:
@@ -59,11 +67,8 @@ class CameraServer:
     def down(self) -> None:
         """Go: the port refuses, open connections are closed."""
         self.gone.set()
-        if self._listener is not None:
-            with suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
+        self.lit.set()
+        self._end_listener()
         with self._lock:
             for connection in self._open:
                 with suppress(OSError):
@@ -71,9 +76,52 @@ class CameraServer:
         for thread in list(self._threads):
             thread.join(5)
 
+    def cut_power(self) -> None:
+        """Vanish without a word: open connections stay open and silent, new ones get no answer at all."""
+        self.lit.clear()
+        self._end_listener()
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=0, reuse_port=False)
+        while True:
+            client = socket.socket()
+            client.settimeout(0.1)
+            try:
+                client.connect(("127.0.0.1", self.port))
+            except TimeoutError:
+                client.close()
+                return
+            self._waiting.append(client)
+
+    def restore_power(self) -> None:
+        """Start up again, and know nothing of the connections there were."""
+        with self._lock:
+            for connection in self._open:
+                with suppress(OSError):  # closed with a reset, as by a machine that knows nothing of it
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.gone.set()
+        self.lit.set()
+        for thread in list(self._threads):
+            thread.join(5)
+        self._end_listener()
+        self.up()
+
+    def on(self) -> bool:
+        """Wait for power, and return whether to go on."""
+        self.lit.wait()
+        return not self.gone.is_set()
+
     def serve(self, connection: socket.socket) -> None:
         """Talk with one viewer until it or this server goes."""
         raise NotImplementedError
+
+    def _end_listener(self) -> None:
+        if self._listener is not None:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        for client in self._waiting:
+            client.close()
+        self._waiting.clear()
 
     def _accept(self, listener: socket.socket) -> None:
         while not self.gone.is_set():

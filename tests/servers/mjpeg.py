@@ -35,11 +35,12 @@ class MjpegServer(CameraServer):
             return
         connection.sendall(_head(200, "Content-Type: multipart/x-mixed-replace; boundary=frame"))
         number, due = 0, time.monotonic()
-        while not self.gone.is_set():
+        while self.on():
             due = max(due + 1 / self.scene.fps, time.monotonic() - 1)
             if not self.scene.silent:
                 connection.sendall(_part(part(self.scene, number)))
                 number += 1
+                self.sent += 1
             self.gone.wait(due - time.monotonic())
 
     def _status(self, headers: dict[str, str]) -> int:

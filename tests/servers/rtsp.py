@@ -27,7 +27,7 @@ class RtspServer(CameraServer):
     def serve(self, connection: socket.socket) -> None:
         session = _Session(self, connection)
         data = b""
-        while not self.gone.is_set():
+        while self.on():
             if session.playing:
                 session.send_due()
             if not select.select([connection], [], [], session.patience())[0]:
@@ -102,6 +102,7 @@ class _Session:
         """Send the picture of that moment."""
         image = self._server.scene.picture(Stamp(self._number, made_at))
         self._number += 1
+        self._server.sent += 1
         for packet in self._packetiser.packets(self._encoder.encode(image), made_at - self._began):
             self._sent += 1
             if self._server.drop_every and self._sent % self._server.drop_every == 0:

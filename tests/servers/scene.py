@@ -14,6 +14,7 @@ from edgeseg_runtime.preprocess import Image
 
 _ROWS, _COLUMNS = 8, 12
 _DARK, _BRIGHT = 50, 200
+_GLARE = 60
 
 
 class Stamp(NamedTuple):
@@ -53,6 +54,8 @@ class Scene:
     """Old pictures that it sends first, all at once, to every new viewer."""
     delay: float = 0.0
     """Seconds before it answers a request."""
+    bright: bool = False
+    """In glaring light: the brightest pixels are white, and only then."""
     black: bool = False
     """Nothing but black, with a frame rate all the same."""
 
@@ -61,6 +64,8 @@ class Scene:
         if self.black:
             return np.zeros((*self.size, 3), np.uint8)
         image = draw(Stamp(0, 0.0) if self.static or self.frozen else stamp, self.size)
+        if self.bright:
+            image = np.minimum(image, 255 - _GLARE) + np.uint8(_GLARE)
         if self.noise and not self.frozen:
             noise = np.random.default_rng(stamp.number).normal(0, self.noise, image.shape)
             image = np.clip(image + noise, 0, 255).round().astype(np.uint8)

@@ -57,12 +57,7 @@ class Attendant:
                 now = monotonic()
                 if self._connection is None and now >= self._ask_at:
                     self._ask(now)
-                answer = self._child.link.receive(_TICK)
-                now = monotonic()
-                if answer is not None:
-                    self._heard_at, self._patience = now, self._options.heartbeat_timeout
-                    self._hear(*answer, now)
-                self._look(now)
+                self._look(self._listen())
         except LinkClosed:
             raise self._died() from None
         except TimeoutError as error:  # it does not read its orders
@@ -77,6 +72,21 @@ class Attendant:
         for tally in self._tallies.values():
             tally.new_connection()
         self._child.link.send({"open": self._source, "options": asdict(self._options)})
+
+    def _listen(self) -> float:
+        """Wait for news for a moment, and hear all there are; return a time up to which nothing else has come.
+
+        On a busy machine much may have come since this process last had its turn: it is no silence of the worker's.
+        """
+        answer = self._child.link.receive(_TICK)
+        while True:
+            if answer is not None:
+                self._heard_at, self._patience = monotonic(), self._options.heartbeat_timeout
+                self._hear(*answer, self._heard_at)
+            asked_at = monotonic()
+            answer = self._child.link.receive(0)
+            if answer is None:
+                return asked_at
 
     def _hear(self, message: dict[str, Any], fds: list[int], now: float) -> None:
         what = message["what"]
@@ -93,9 +103,9 @@ class Attendant:
         elif what == "frozen":
             self._connection.frozen = message["frozen"]
         elif what == "trouble":
-            self._connection.damage(now)
             for kind, tally in self._tallies.items():
-                tally.update(message[kind])
+                if tally.update(message[kind]) and kind == "damaged":
+                    self._connection.damage(now)
         elif what == "lost":
             self._lost(Lost(message["reason"], message["detail"]), now)
 

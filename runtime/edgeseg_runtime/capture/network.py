@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from edgeseg_runtime.capture.backlog import Backlog
 from edgeseg_runtime.capture.complaints import FfmpegLog
 from edgeseg_runtime.capture.diagnosis import diagnose, evidence
 from edgeseg_runtime.capture.integrity import Integrity
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import av
     import av.container
     from av.packet import Packet
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
     from edgeseg_runtime.preprocess import Image
@@ -68,6 +70,7 @@ class NetworkReader:
         self._good_at, self._packets_since_good = monotonic(), 0
         self.late = 0
         rate = float(self._stream.average_rate or 0)
+        self._backlog = Backlog() if self._alone and not self._timed else None
         self.fps = rate if math.isfinite(rate) and rate > 0 and self._timed else None
 
     @property
@@ -80,7 +83,7 @@ class NetworkReader:
         packet = self._packet()
         arrived = self._note_arrival(packet)
         picture: Picture | None = None
-        for frame in self._integrity.decode(packet):
+        for frame in self._frames(packet):
             position = frame.time if self._timed else None
             if self._timed and not self._pace.fresh(arrived, position):
                 self.late += self._pace.caught_up
@@ -97,7 +100,16 @@ class NetworkReader:
 
     def close(self) -> None:
         """Hang up."""
+        if self._backlog is not None:
+            self._backlog.close()
         self._container.close()
+
+    def _frames(self, packet: Packet[VideoStream]) -> Iterator[VideoFrame]:
+        """Decode a packet, unless a newer one has come: where that cannot be told by time stamps, by what waits."""
+        if self._backlog is not None and self._backlog.is_newer_than(packet.size):
+            self.late += 1
+            return iter(())
+        return self._integrity.decode(packet)
 
     def _open(self, url: str) -> av.container.InputContainer:
         options = self._options

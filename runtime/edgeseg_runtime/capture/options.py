@@ -18,7 +18,8 @@ class CaptureOptions:
     """How long a connected source may give nothing before the connection is made anew. Must be longer than the time
     between two frames."""
     stall_after: float = 1.0
-    """Without a good frame for so long, or for three times the usual time between frames, the source is stalled."""
+    """Without a good frame for so long, or for three times the usual time between frames, the source is stalled; one
+    whose last frames all came quickly is after 0.6 s."""
     frozen_after: float = 2.5
     """Of one and the same picture; 0 looks for no frozen pictures. In H.264 and the like it takes longer by up to the
     time between two key frames."""

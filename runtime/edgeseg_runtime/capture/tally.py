@@ -19,10 +19,12 @@ class Tally:
         """The count that `update` is told begins at 0 again."""
         self._connection = 0
 
-    def update(self, count: int) -> None:
-        """Take the count of this connection."""
-        self.total += count - self._connection
+    def update(self, count: int) -> bool:
+        """Take the count of this connection, and return whether it is a new one."""
+        more = count - self._connection
+        self.total += more
         self._connection = count
+        return more > 0
 
     def report(self, now: float) -> None:
         """Publish what came since the last event, if there is something and it is time (monotonic seconds)."""

@@ -14,6 +14,7 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from edgeseg_runtime.capture.frozen import FrozenWatch
+from edgeseg_runtime.capture.knock import VANISHED, knock
 from edgeseg_runtime.capture.options import CaptureOptions
 from edgeseg_runtime.capture.reader import Picture, Reader
 from edgeseg_runtime.capture.ring import MOST_PIXELS, Ring
@@ -37,6 +38,8 @@ class Worker:
         self._count = 0
         self._beating = Event()
         self._log: Any = None
+        self._vanished = False
+        """The camera fell silent, and may not be there at all."""
 
     def work(self) -> None:
         """Follow orders until the parent hangs up."""
@@ -51,6 +54,7 @@ class Worker:
                 reader = self._open(source, options)
                 self._follow(reader, FrozenWatch(options.frozen_after))
             except Lost as lost:
+                self._vanished = lost.reason in VANISHED
                 detail = scrub(lost.detail, secrets_of(source))[:_LONGEST_DETAIL]
                 self._tell(what="lost", reason=lost.reason, detail=detail)
             except MissingExtraError as error:
@@ -83,6 +87,9 @@ class Worker:
         from edgeseg_runtime.capture.network import NetworkReader
 
         self._log = self._log or FfmpegLog().install()
+        if self._vanished:
+            knock(source, options.connect_timeout)
+            self._tell(what="opening")  # the connection has its whole time before it
         return NetworkReader(source, options, self._log)
 
     def _show(self, picture: Picture) -> None:

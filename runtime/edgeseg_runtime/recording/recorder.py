@@ -61,7 +61,10 @@ class Recorder:
         return RecordStatus(self._recording, segment.name, segment.end - segment.start, failing)
 
     def put(self, shot: Shot, holds: bool, now: float) -> None:
-        """Record the shot of `now` seconds if that is wanted, or hold it back for a recording that begins soon."""
+        """Record the shot of `now` seconds if that is wanted, or hold it back for a recording that begins soon.
+
+        Raises OutputError for one that was to be recorded and could not be.
+        """
         if self._begins_anew(shot, now):
             self._cut()
         self._now, self._seen_at, self._contract = now, self._clocks.monotonic(), shot.result.contract
@@ -70,12 +73,11 @@ class Recorder:
         if not self._recording and not self._options.ring_seconds:
             return
         chunk = self._encode(shot, now)
-        if chunk is None:
-            return
-        if self._recording and self._encoder is not None:
-            self._writer.write(chunk, self._encoder, self._about(shot.result.contract))
-        else:
-            self._writer.hold(chunk)
+        if not self._recording:
+            if chunk is not None:
+                self._writer.hold(chunk)
+        elif not self._written(chunk, shot.result.contract):
+            raise OutputError(f"not recorded: {self._writer.failing}")
 
     def idle(self) -> None:
         """See to what is due while no frame comes."""
@@ -122,6 +124,11 @@ class Recorder:
         if chunk.key:
             self._key_at = now
         return chunk
+
+    def _written(self, chunk: Chunk | None, contract: Contract) -> bool:
+        if chunk is None or self._encoder is None:
+            return False
+        return self._writer.write(chunk, self._encoder, self._about(contract))
 
     def _begins_anew(self, shot: Shot, now: float) -> bool:
         """A file has frames of one size and one set of classes, and its time runs forwards."""

@@ -7,15 +7,14 @@ alone.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from edgeseg_runtime import extras
+from edgeseg_runtime.claims import claimed
 from edgeseg_runtime.errors import OutputError
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.recording.boxes import sound_length
@@ -88,7 +87,7 @@ class Shelf:
         """
         for held in list(self._scan()):
             if held.name.partial:
-                with _claimed(held.path) as file:
+                with claimed(held.path) as file:
                     if file is not None:
                         self._finish(held, file)
 
@@ -133,24 +132,6 @@ class Shelf:
                     except FileNotFoundError:
                         continue  # gone meanwhile
                     yield Held(name, Path(entry.path), size)
-
-
-@contextmanager
-def _claimed(path: Path) -> Iterator[BinaryIO | None]:
-    """Open a file that nobody writes, and keep others from it; None where somebody does."""
-    try:
-        number = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield None
-        return
-    with os.fdopen(number, "r+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        same = path.exists() and os.path.samestat(path.lstat(), os.fstat(file.fileno()))
-        yield file if same else None
 
 
 def _plays(path: Path) -> bool:

@@ -24,7 +24,7 @@ class RecordSink(Sink[bool]):
     """Records every camera's shots into segments of one folder; finishes first what a killed run left there.
 
     `start`, `stop` and `status` may be called from any thread. A disk that is full or gone is told by events and
-    tried again; nothing is raised. Raises ConfigError for a trigger that cannot be read or names an unknown class,
+    tried again. Raises ConfigError for a trigger that cannot be read or names an unknown class,
     OutputError for a folder that cannot be written to, MissingExtraError without PyAV.
     """
 
@@ -61,7 +61,10 @@ class RecordSink(Sink[bool]):
         return self._condition is not None and shot.masked_at is not None and self._condition.holds(shot.result.area())
 
     def write(self, shot: Shot, encoded: bool) -> None:
-        """Record. Raises OutputError for a frame that has no time of the kind wanted."""
+        """Record. Raises OutputError for a frame that could not be, or has no time of the kind wanted.
+
+        The next one may be written all the same. Frames of the last second before that are then saved, too.
+        """
         frame = shot.frame
         now = frame.captured_at if self._options.clock == "captured" else frame.position
         if now is None:

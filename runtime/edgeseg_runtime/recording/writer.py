@@ -77,8 +77,11 @@ class Writer:
         """Drop what is held back."""
         self._ring.clear()
 
-    def write(self, chunk: Chunk, encoder: Encoder, about: Mapping[str, Any]) -> None:
-        """Write a frame, after those held back. `about` goes into a new file's metadata."""
+    def write(self, chunk: Chunk, encoder: Encoder, about: Mapping[str, Any]) -> bool:
+        """Write a frame, after those held back; return whether that worked. `about` goes into a new file's metadata.
+
+        A frame that was not written may still be saved, if the disk takes frames again within a second.
+        """
         if chunk.key and self.is_due(chunk.time):
             self.finish()
         if self.segment is not None:
@@ -90,6 +93,7 @@ class Writer:
             if self.failing is not None:
                 self.failing = None
                 self._publish("record.resumed", name=self.segment.name)
+        return self.segment is not None
 
     def finish(self) -> None:
         """Close the file being written."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import glob
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import cv2
 
+from edgeseg_runtime.claims import claimed, own
 from edgeseg_runtime.errors import OutputError
 from edgeseg_runtime.files import atomic_path
 from edgeseg_runtime.preprocess import Image
@@ -22,6 +24,8 @@ DEFAULT_FPS = 25.0
 
 class VideoSink(Sink[Image]):
     """Writes annotated frames under a temporary name, which becomes the final one when the stream ends.
+
+    What a killed process left under such a name, for the same final one, is deleted at the start.
 
     With `keep_time` a frame is repeated until the next one is due by its capture time, so that a live source that
     drops frames plays at its own pace; without, each frame is written once.
@@ -41,6 +45,7 @@ class VideoSink(Sink[Image]):
         self._started, self._written = 0.0, 0
         self._file = ExitStack()
         self._temporary = path
+        _delete_leftovers(path)
 
     def encode(self, shot: Shot) -> Image:
         """Draw the overlay."""
@@ -92,10 +97,24 @@ class VideoSink(Sink[Image]):
         return max(0, round((captured_at - self._started) * self._fps) + 1 - self._written)
 
     def _open(self, size: tuple[int, int]) -> cv2.VideoWriter:
-        temporary = self._temporary = self._file.enter_context(atomic_path(self._path))
         code = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
-        writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, code, self._fps, size)
-        if not writer.isOpened():
-            raise OutputError(f"{self._path} cannot be written as a {size[0]}×{size[1]} video at {self._fps} fps")
-        self._size = size
+        with ExitStack() as opening:
+            temporary = opening.enter_context(atomic_path(self._path))
+            try:
+                opening.enter_context(own(temporary))
+            except OSError as error:
+                raise OutputError(f"{self._path} could not be written: {error.strerror}") from error
+            writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, code, self._fps, size)
+            if not writer.isOpened():
+                raise OutputError(f"{self._path} cannot be written as a {size[0]}×{size[1]} video at {self._fps} fps")
+            self._file, self._temporary, self._size = opening.pop_all(), temporary, size
         return writer
+
+
+def _delete_leftovers(path: Path) -> None:
+    """Delete the unfinished files of `path` that nobody writes any more: they have no index and do not play."""
+    pattern = f".{glob.escape(path.stem)}.{'[0-9a-f]' * 8}.partial{glob.escape(path.suffix)}"
+    for leftover in path.parent.glob(pattern):
+        with suppress(OSError), claimed(leftover) as file:
+            if file is not None:
+                leftover.unlink()

@@ -14,8 +14,10 @@ import pytest
 
 from edgeseg_runtime.contract import Contract, Label
 from edgeseg_runtime.draw import color_table
+from edgeseg_runtime.errors import OutputError
 from edgeseg_runtime.events import Event, Events
 from edgeseg_runtime.preprocess import Image, Mask
+from edgeseg_runtime.recording.sink import RecordSink
 from edgeseg_runtime.recording.writer import Clocks
 from edgeseg_runtime.result import SemanticResult, StageTimes
 from edgeseg_runtime.sinks.base import Shot
@@ -94,6 +96,15 @@ def _make_shot(
     frame = Frame(index, numbered_picture(index, size, noise), at, position, f"{index:06d}", camera)
     result = SemanticResult(mask, contract, StageTimes(0, 0, 0))
     return Shot(frame, result, color_table(contract), opacity, masked_at=at if masked else None, fresh=False)
+
+
+def offer(sink: RecordSink, shot: Shot) -> bool:
+    """Have a shot recorded if the disk takes it; return whether it did."""
+    try:
+        sink.write(shot, False)
+    except OutputError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

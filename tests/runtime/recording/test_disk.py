@@ -16,6 +16,7 @@ import pytest
 from edgeseg_runtime.recording import RecordOptions, RecordSink
 from edgeseg_runtime.recording.backoff import LONGEST, Backoff
 from edgeseg_runtime.recording.partial import PartialFile
+from tests.runtime.recording.conftest import offer
 
 if TYPE_CHECKING:
     from tests.runtime.recording.conftest import FakeTime, Log, MakeShot, Read
@@ -58,10 +59,11 @@ def test_a_full_disk_is_told_at_once_loses_nothing_written_and_is_used_again_onc
     sink = RecordSink(options, CLASSES, log.events, fake_time.clocks)
     filler = fill(small_disk, 900_000)
     failed_at = None
+    taken: list[bool] = []
     for index in range(200):  # 10 s; noise takes about 20 kB a frame
         fake_time.monotonic += 0.05
         fake_time.wall += 0.05
-        sink.write(make_shot(index, index / 20, noise=True), False)
+        taken.append(offer(sink, make_shot(index, index / 20, noise=True)))
         if failed_at is None and log.of("record.failed"):
             failed_at = index
     assert failed_at is not None
@@ -73,12 +75,13 @@ def test_a_full_disk_is_told_at_once_loses_nothing_written_and_is_used_again_onc
     assert 5 <= len(before) <= failed_at
     assert (failed_at - len(before)) / 20 <= 1  # the event came within a second of the first frame lost
     assert not list(options.folder.glob(".*.partial"))
+    assert taken == [index < failed_at for index in range(200)]  # what is not recorded is not called written
 
     filler.unlink()
     for index in range(200, 450):
         fake_time.monotonic += 0.05
         fake_time.wall += 0.05
-        sink.write(make_shot(index, index / 20), False)
+        taken.append(offer(sink, make_shot(index, index / 20)))
     assert log.kinds.count("record.resumed") == 1
     assert sink.status()[""].failing is None
     sink.close()
@@ -86,6 +89,9 @@ def test_a_full_disk_is_told_at_once_loses_nothing_written_and_is_used_again_onc
     after = numbers[len(before) :]
     assert after == list(range(after[0], 450))
     assert (after[0] - 200) / 20 <= LONGEST + 0.1
+    resumed_at = taken.index(True, 200)
+    assert all(taken[resumed_at:])
+    assert 0 <= resumed_at - after[0] <= 20  # up to a second of what was refused is saved
 
 
 def test_a_plain_mp4_on_a_full_disk_has_no_readable_frame(small_disk: Path, make_shot: MakeShot, read: Read) -> None:
@@ -127,14 +133,14 @@ import resource, sys
 from pathlib import Path
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.recording import RecordOptions, RecordSink
-from tests.runtime.recording.conftest import _make_shot
+from tests.runtime.recording.conftest import _make_shot, offer
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 events = Events()
 events.subscribe(lambda event: print(event.kind, event.data.get("reason", ""), flush=True))
 sink = RecordSink(RecordOptions(Path(sys.argv[1]), segment_seconds=60), ("road", "person"), events)
 for index in range(60):
-    sink.write(_make_shot(index, index / 20, noise=True), False)
+    offer(sink, _make_shot(index, index / 20, noise=True))
 sink.close()
 """
 
@@ -170,14 +176,14 @@ def test_a_folder_that_is_deleted_is_told_and_not_made_again_behind_the_users_ba
     shutil.rmtree(folder)
     for index in range(10, 60):
         fake_time.monotonic += 0.5
-        sink.write(make_shot(index, index / 20), False)
+        offer(sink, make_shot(index, index / 20))
     (failed,) = log.of("record.failed")
     assert failed.data["reason"].startswith("No such file or directory")
     assert not folder.exists()
     folder.mkdir()  # the disk is back
     for index in range(60, 100):
         fake_time.monotonic += 0.5
-        sink.write(make_shot(index, index / 20), False)
+        offer(sink, make_shot(index, index / 20))
     sink.close()
     assert log.kinds.count("record.resumed") == 1
     numbers = [number for path in finished(folder) for number in read_av(path).numbers]
@@ -191,7 +197,7 @@ from pathlib import Path
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.recording import RecordOptions, RecordSink
 from edgeseg_runtime.recording.writer import Clocks
-from tests.runtime.recording.conftest import _make_shot
+from tests.runtime.recording.conftest import _make_shot, offer
 
 folder, now = Path(sys.argv[1]), [0.0]
 _make_shot(0, 0.0)
@@ -208,7 +214,7 @@ for index in range(200):
     now[0] = index / 20
     if index in (30, 100):
         folder.chmod(0o500 if index == 30 else 0o700)
-    sink.write(_make_shot(index, index / 20), False)
+    offer(sink, _make_shot(index, index / 20))
 sink.close()
 """
 
@@ -275,7 +281,7 @@ def test_a_disk_that_fails_for_long_is_tried_seldom_and_told_once(
     monkeypatch.setattr(PartialFile, "__init__", refuse)
     for index in range(240):  # a minute
         fake_time.monotonic += 0.25
-        sink.write(make_shot(index, index / 4), False)
+        assert not offer(sink, make_shot(index, index / 4))
     assert len(tries) <= 5 + 60 / LONGEST
     assert log.kinds == ["record.started", "record.failed"]
     sink.close()

@@ -55,7 +55,8 @@ def test_a_frame_too_small_to_encode_is_told_and_the_next_ones_are_recorded(
     sink = RecordSink(RecordOptions(tmp_path), CLASSES, log.events, fake_time.clocks)
     for index in range(5):
         tiny = make_shot(index, index / 20)
-        sink.write(_shrunk(tiny), False)
+        with pytest.raises(OutputError, match="not recorded: a frame of 1×1"):
+            sink.write(_shrunk(tiny), False)
     assert [event.kind for event in log.seen] == ["record.started", "record.failed"]
     assert "1×1" in log.seen[-1].data["reason"]
     fake_time.monotonic += 60

@@ -10,7 +10,7 @@ import time
 import zlib
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import numpy as np
@@ -22,8 +22,19 @@ from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.result import SemanticResult, StageTimes
 from edgeseg_runtime.sinks.base import Shot
 from edgeseg_runtime.sources.base import Frame
+from edgeseg_runtime.web.address import Address
 from edgeseg_runtime.web.server import WebServer
 from edgeseg_runtime.web.sink import WebSink
+
+
+class Listens(Protocol):
+    """A viewer, in this process or another."""
+
+    @property
+    def address(self) -> Address: ...
+
+    @property
+    def url(self) -> str: ...
 
 
 def shot(
@@ -102,7 +113,7 @@ def parse(data: str | bytes) -> Message:
 class PageClient:
     """A page: acknowledges what it is sent when it is told to."""
 
-    def __init__(self, server: WebServer, camera: str | None = "", headers: dict[str, str] | None = None) -> None:
+    def __init__(self, server: Listens, camera: str | None = "", headers: dict[str, str] | None = None) -> None:
         self._server, self._camera, self._headers = server, camera, headers or {}
 
     async def __aenter__(self) -> PageClient:
@@ -152,7 +163,7 @@ class PageClient:
                 return message
 
 
-def connect(server: WebServer, receive_buffer: int | None = None) -> socket.socket:
+def connect(server: Listens, receive_buffer: int | None = None) -> socket.socket:
     """Return an open connection that has not said anything."""
     client = socket.socket()
     if receive_buffer is not None:
@@ -162,7 +173,7 @@ def connect(server: WebServer, receive_buffer: int | None = None) -> socket.sock
     return client
 
 
-def exchange(server: WebServer, request: bytes, timeout: float = 10.0) -> bytes:
+def exchange(server: Listens, request: bytes, timeout: float = 10.0) -> bytes:
     """Send bytes, and return all that comes until the server closes or `timeout` seconds have passed."""
     with connect(server) as client:
         client.settimeout(timeout)

@@ -8,11 +8,10 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
-from edgeseg_runtime.web.server import WebServer
-from tests.runtime.web.clients import UPGRADE, connect, masked_frame, parse, request
+from tests.runtime.web.clients import UPGRADE, Listens, connect, masked_frame, parse, request
 
 SLOW = 10_000
 """Bytes a second."""
@@ -42,7 +41,8 @@ class SlowSocket:
 class SlowPage:
     """A page at 10 KB a second. `lags` holds, for each picture, how many newer frames there were when it was in."""
 
-    def __init__(self, server: WebServer, newest: Callable[[], int]) -> None:
+    def __init__(self, server: Listens, newest: Callable[[], int], camera: str = "") -> None:
+        self._camera = camera
         self.lags: list[int] = []
         self._newest = newest
         self._socket = SlowSocket(connect(server, receive_buffer=4096))
@@ -62,7 +62,7 @@ class SlowPage:
             head = b""
             while not head.endswith(b"\r\n\r\n"):
                 head += self._socket.client.recv(1)
-            self._say({"type": "watch", "camera": ""})
+            self._say({"type": "watch", "camera": self._camera})
             while True:
                 self._hear()
 
@@ -118,3 +118,23 @@ class NaiveQueue:
             while True:
                 (frame,) = struct.unpack(">I", self._slow.take(self._size)[:4])
                 self.lags.append(self._newest() - frame)
+
+
+@contextmanager
+def slow_stream_readers(server: Listens, number: int) -> Iterator[None]:
+    """Readers of /stream.mjpg that take one kilobyte and then nothing."""
+    with ExitStack() as clients:
+        for _ in range(number):
+            client = clients.enter_context(connect(server, receive_buffer=4096))
+            client.sendall(request(path="/stream.mjpg"))
+            client.recv(1000)
+        yield
+
+
+def connect_and_leave(server: Listens, number: int) -> None:
+    """Open pages and leave them at once, some of them in the middle of the handshake."""
+    for index in range(number):
+        with suppress(ConnectionError), connect(server) as client:
+            client.sendall(request(path="/live", headers=UPGRADE)[: None if index % 2 else 40])
+            if index % 4 == 1:
+                client.recv(20)

@@ -7,8 +7,7 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +17,19 @@ from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.web.options import WebOptions
 from edgeseg_runtime.web.packets import Kind
-from edgeseg_runtime.web.server import WebServer
-from tests.runtime.web.clients import UPGRADE, Message, PageClient, Producer, connect, exchange, request, shot, status
-from tests.runtime.web.crowd import NaiveQueue, SlowPage
+from tests.runtime.web.clients import (
+    UPGRADE,
+    Listens,
+    Message,
+    PageClient,
+    Producer,
+    connect,
+    exchange,
+    request,
+    shot,
+    status,
+)
+from tests.runtime.web.crowd import NaiveQueue, SlowPage, connect_and_leave, slow_stream_readers
 
 if TYPE_CHECKING:
     from tests.runtime.web.conftest import Serving
@@ -32,7 +41,7 @@ def noise() -> Image:
     return np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
 
 
-async def watch(server: WebServer, seconds: float) -> list[Message]:
+async def watch(server: Listens, seconds: float) -> list[Message]:
     """Look at the pictures for a while, as a healthy page does."""
     messages = []
     async with PageClient(server) as page:
@@ -40,26 +49,6 @@ async def watch(server: WebServer, seconds: float) -> list[Message]:
         while time.monotonic() < end:
             messages.append(await page.frame())
     return messages
-
-
-@contextmanager
-def slow_stream_readers(server: WebServer, number: int) -> Iterator[None]:
-    """Readers of /stream.mjpg that take one kilobyte and then nothing."""
-    with ExitStack() as clients:
-        for _ in range(number):
-            client = clients.enter_context(connect(server, receive_buffer=4096))
-            client.sendall(request(path="/stream.mjpg"))
-            client.recv(1000)
-        yield
-
-
-def connect_and_leave(server: WebServer, number: int) -> None:
-    """Open pages and leave them at once, some of them in the middle of the handshake."""
-    for index in range(number):
-        with suppress(ConnectionError), connect(server) as client:
-            client.sendall(request(path="/live", headers=UPGRADE)[: None if index % 2 else 40])
-            if index % 4 == 1:
-                client.recv(20)
 
 
 def test_a_crowd_costs_neither_the_stream_nor_a_healthy_viewer_anything(
