@@ -18,6 +18,7 @@ from edgeseg_runtime.errors import ConfigError, EdgesegError
 
 # The help lines stand here so that `edgeseg --help` imports no verb.
 VERBS: dict[str, tuple[str, str]] = {
+    "data": ("edgeseg.cli.data:data", "Look at labelled pictures, find what is wrong, divide, convert or fetch them."),
     "train": ("edgeseg.cli.train:train", "Train a model on labelled pictures."),
     "prune": ("edgeseg.cli.prune:prune", "Remove channels from a run's network and train it on."),
     "eval": ("edgeseg.cli.evaluate:evaluate", "Score a run or an exported file against labelled pictures."),
@@ -40,7 +41,7 @@ READER_GONE = 141  # 128 + SIGPIPE, likewise
 
 
 def make_app(verb: str | None) -> App:
-    """Return the application; `verb`, the one that will run, shows its own docstring as help, the others one line."""
+    """Return the application: with the one verb that will run, or with all of them, each with a line of help."""
     app = App(
         name="edgeseg",
         help="From labelled pictures to a live edge device without the masks going wrong on the way.",
@@ -57,7 +58,10 @@ def make_app(verb: str | None) -> App:
         suppress_keyboard_interrupt=False,  # `run` says what became of the work
     )
     for order, (name, (target, line)) in enumerate(VERBS.items()):
-        app.command(target, name=name, help=None if name == verb else line, sort_key=order)
+        if verb is None:
+            app.command(target, name=name, help=line, sort_key=order)
+        elif name == verb:  # the others' names would be taken out of a config file, such as `data`
+            app.command(target, name=name)
     return app
 
 

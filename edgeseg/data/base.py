@@ -24,6 +24,10 @@ class BadFileError(DatasetError):
         self.path, self.reason = path, reason
 
 
+class ShapeError(Exception):
+    """A shape cannot be drawn; the message is the reason. Readers tell of it as a BadFileError that names the shape."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """A picture and its truth, as stored: not resized, not augmented."""

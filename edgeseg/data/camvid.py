@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgeseg.data.base import IGNORE, Rgb
 from edgeseg.data.classes import READERS, read_label_colors
-from edgeseg.data.files import Layout, Pair, Pairing, Problem, pair_folders, read_lines
+from edgeseg.data.files import Layout, MaskFiles, Pair, Pairing, Problem, pair_folders, read_lines
 from edgeseg.data.masks import MaskReader
 from edgeseg.data.pictures import PICTURE_SUFFIXES
 from edgeseg_runtime.contract import Label
@@ -122,7 +122,7 @@ def _segnet_layout(title: str, splits: dict[str, Pairing]) -> Layout | None:
     if not splits:
         return None
     numbers = {index: index for index in range(len(LABELS))} | {VOID: IGNORE}
-    return Layout(title, LABELS, MaskReader(numbers), splits)
+    return Layout(title, LABELS, MaskFiles(MaskReader(numbers)), splits)
 
 
 def _list_lines(path: Path) -> list[list[str]]:
@@ -159,7 +159,7 @@ def _original(root: Path) -> Layout | None:
             return Layout(
                 "CamVid, 32 colours grouped to 11",
                 LABELS,
-                MaskReader({}, _color_classes(root), palette_colors=True),
+                MaskFiles(MaskReader({}, _color_classes(root), palette_colors=True)),
                 present,
             )
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -37,10 +38,15 @@ class Report:
 
     def text(self) -> str:
         """List every bad file and its reason, one a line."""
-        lines = [f"{problem.path}: {problem.reason}" for problem in self.problems[:SHOWN]]
-        if len(self.problems) > SHOWN:
-            lines.append(f"… and {len(self.problems) - SHOWN} more")
-        return "\n".join(f"  {line}" for line in lines)
+        return listing(self.problems)
+
+
+def listing(problems: Sequence[Problem]) -> str:
+    """List bad files and their reasons, one a line, as many as one reads; the rest is counted."""
+    lines = [f"{problem.path}: {problem.reason}" for problem in problems[:SHOWN]]
+    if len(problems) > SHOWN:
+        lines.append(f"… and {len(problems) - SHOWN} more")
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def check(data: PictureSet, unpaired: tuple[Problem, ...] = (), progress: Progress = silent) -> Report:
@@ -62,7 +68,7 @@ def check(data: PictureSet, unpaired: tuple[Problem, ...] = (), progress: Progre
 def _look(data: PictureSet, pair: Pair) -> Problem | npt.NDArray[np.int64]:
     """Return the pair's pixels per label, or what is wrong with it."""
     try:
-        sample = read_pair(pair, data.read_mask)
+        sample = read_pair(pair, data.read_truth)
     except BadFileError as error:
         return Problem(error.path, error.reason)
     return np.bincount(sample.mask.ravel(), minlength=256)

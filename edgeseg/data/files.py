@@ -1,16 +1,22 @@
-"""Data sets made of picture files with a mask file each."""
+"""Data sets made of picture files and their truth: a mask file each, or shapes, or one file for many pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from edgeseg.data.base import BadFileError, Sample
 from edgeseg.data.masks import MaskReader
 from edgeseg.data.pictures import MASK_SUFFIXES, PICTURE_SUFFIXES, read_picture
 from edgeseg_runtime.contract import Label
 from edgeseg_runtime.errors import DatasetError
+from edgeseg_runtime.preprocess import Mask
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+LOSSY_MASK = "a mask in a format that blurs labels: save it as PNG"
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,42 @@ class Problem:
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture and its mask."""
+    """A picture and where its truth is."""
 
     image: Path
     mask: Path
+    """The file that holds it: a mask, or shapes to draw one of."""
+    key: str = ""
+    """Which of the truths in that file, where it holds many."""
+
+
+class ReadTruth(Protocol):
+    """Reads or draws the mask of a pair whose upright picture has `size`. A class, so that workers can be sent one."""
+
+    def __call__(self, pair: Pair, size: Size) -> Mask:
+        """Return uint8 H×W class indices. Raises BadFileError."""
+        ...
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """The truth is a file of its own for each picture."""
+
+    read: MaskReader
+
+    def __call__(self, pair: Pair, size: Size) -> Mask:
+        """Read the mask as stored."""
+        mask = self.read(pair.mask)
+        check_size(pair.mask, (mask.shape[0], mask.shape[1]), size)
+        return mask
+
+
+def check_size(path: Path, stored: Size, size: Size, what: str = "the mask") -> None:
+    """Raise BadFileError if a truth was made for a picture of another size."""
+    if stored != size:
+        sizes = f"{stored[1]}×{stored[0]} px, its picture {size[1]}×{size[0]}"
+        turned = " (once turned upright as its EXIF orientation says)" if size == stored[::-1] else ""
+        raise BadFileError(path, f"{what} is {sizes}{turned}")
 
 
 @dataclass(frozen=True)
@@ -44,8 +82,10 @@ class Layout:
     title: str
     """What it was recognised as."""
     labels: tuple[Label, ...]
-    read_mask: MaskReader
+    read_truth: ReadTruth
     splits: dict[str, Pairing]
+    closed: Mapping[str, str] = field(default_factory=dict)
+    """Splits whose truth is not public, and what to say of them."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +95,7 @@ class PictureSet:
     labels: tuple[Label, ...]
     description: str
     pairs: tuple[Pair, ...]
-    read_mask: MaskReader
+    read_truth: ReadTruth
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -66,7 +106,7 @@ class PictureSet:
 
     def read(self, index: int) -> Sample:
         """Read picture and mask. Raises BadFileError."""
-        return read_pair(self.pairs[index], self.read_mask)
+        return read_pair(self.pairs[index], self.read_truth)
 
     def without(self, bad: Iterable[Pair]) -> PictureSet:
         """Return the set without some pairs."""
@@ -74,14 +114,15 @@ class PictureSet:
         return replace(self, pairs=tuple(pair for pair in self.pairs if pair not in left_out))
 
 
-def read_pair(pair: Pair, read_mask: MaskReader) -> Sample:
-    """Read picture and mask. Raises BadFileError, also when their sizes differ."""
-    image, mask = read_picture(pair.image), read_mask(pair.mask)
-    if image.shape[:2] != mask.shape:
-        sizes = f"{mask.shape[1]}×{mask.shape[0]} px, its picture {image.shape[1]}×{image.shape[0]}"
-        turned = " (once turned upright as its EXIF orientation says)" if image.shape[:2] == mask.shape[::-1] else ""
-        raise BadFileError(pair.mask, f"the mask is {sizes}{turned}")
-    return Sample(image, mask)
+def in_name_order(pairs: Iterable[Pair], problems: Iterable[Problem]) -> Pairing:
+    """Return what was found in the order of the pictures' paths, whatever a list file's order is."""
+    return Pairing(tuple(sorted(pairs, key=lambda pair: pair.image)), tuple(problems))
+
+
+def read_pair(pair: Pair, read_truth: ReadTruth) -> Sample:
+    """Read picture and truth. Raises BadFileError, also when their sizes differ."""
+    image = read_picture(pair.image)
+    return Sample(image, read_truth(pair, (image.shape[0], image.shape[1])))
 
 
 def list_pictures(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> list[Path]:
@@ -101,7 +142,7 @@ def pair_folders(
         if stem in pictures and stem in found:
             pairs.append(Pair(pictures[stem], found[stem]))
         elif stem in pictures and stem in lossy:
-            problems.append(Problem(lossy[stem], "a mask in a format that blurs labels: save it as PNG"))
+            problems.append(Problem(lossy[stem], LOSSY_MASK))
         elif stem in pictures:
             problems.append(Problem(pictures[stem], f"has no mask in {masks}"))
         elif stem in found:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgeseg.data.base import BadFileError, Rgb
 from edgeseg.data.classes import READERS, read_class_table
-from edgeseg.data.files import Layout, Pairing, pair_folders, read_lines
+from edgeseg.data.files import Layout, MaskFiles, Pairing, pair_folders, read_lines
 from edgeseg.data.pictures import PICTURE_SUFFIXES, read_stored
 from edgeseg_runtime.errors import DatasetError
 
@@ -38,7 +38,7 @@ def recognise(root: Path) -> Layout | None:
                     f"{root} holds pictures and masks but no class table; add one of {', '.join(READERS)}"
                     " (classes.txt: one class name a line, the first is number 0 in the masks)"
                 )
-            return Layout(title, table.labels(_palette(splits)), table.mask_reader(), splits)
+            return Layout(title, table.labels(_palette(splits)), MaskFiles(table.mask_reader()), splits)
     return None
 
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeseg.data import camvid, folder, procedural
+from edgeseg.data import (
+    ade20k,
+    camvid,
+    cityscapes,
+    coco,
+    cvat,
+    folder,
+    labelme,
+    pets,
+    procedural,
+    sbd,
+    supervisely,
+    voc,
+    yolo,
+)
 from edgeseg.data.base import SegmentationData
-from edgeseg.data.check import Report, check
-from edgeseg.data.files import Layout, Pairing, PictureSet
+from edgeseg.data.check import Report, check, listing
+from edgeseg.data.files import Layout, Pairing, PictureSet, Problem
 from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.progress import Progress, silent
 
@@ -22,12 +36,35 @@ class Format:
     looked_for: str
 
 
-# Tried in this order; the first that fits wins.
+# Tried in this order; the first that fits wins. `folder` is last, for many of the others are folders of pictures too.
 FORMATS: dict[str, Format] = {
     "camvid": Format(camvid.recognise, camvid.LOOKED_FOR),
+    "cityscapes": Format(cityscapes.recognise, cityscapes.LOOKED_FOR),
+    "voc": Format(voc.recognise, voc.LOOKED_FOR),
+    "sbd": Format(sbd.recognise, sbd.LOOKED_FOR),
+    "ade20k": Format(ade20k.recognise, ade20k.LOOKED_FOR),
+    "pets": Format(pets.recognise, pets.LOOKED_FOR),
+    "coco": Format(coco.recognise, coco.LOOKED_FOR),
+    "coco-panoptic": Format(coco.recognise_panoptic, coco.LOOKED_FOR_PANOPTIC),
+    "coco-stuff": Format(coco.recognise_stuff, coco.LOOKED_FOR_STUFF),
+    "yolo": Format(yolo.recognise, yolo.LOOKED_FOR),
+    "cvat": Format(cvat.recognise, cvat.LOOKED_FOR),
+    "supervisely": Format(supervisely.recognise, supervisely.LOOKED_FOR),
+    "labelme": Format(labelme.recognise, labelme.LOOKED_FOR),
     "folder": Format(folder.recognise, folder.LOOKED_FOR),
 }
 NAMES = (procedural.NAME, *FORMATS)
+_SHOWN = 12  # absent classes named in a description
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """A split as it lies on disk: none of its files has been looked at."""
+
+    data: SegmentationData
+    """All that is paired; reading a bad one raises BadFileError."""
+    problems: tuple[Problem, ...]
+    """Files that lack a partner."""
 
 
 def open_data(
@@ -41,18 +78,38 @@ def open_data(
     if _is_procedural(spec, format):
         return procedural.ProceduralData(procedural.ProceduralSpec.parse(spec), split)
     layout = recognise(spec, format)
-    pairing = layout.splits.get(split, Pairing((), ()))
-    if not pairing.pairs and not pairing.problems:
-        raise DatasetError(f"{spec} ({layout.title}): the split {split!r} is {_missing(layout, split)}")
-    data = PictureSet(layout.labels, "", pairing.pairs, layout.read_mask)
-    report = check(data, pairing.problems, progress)
+    data, unpaired = _picture_set(layout, spec, split)
+    report = check(data, unpaired, progress)
     if not report.ok and not skip_bad:
-        count = f"{len(report.problems)} bad file{'s' if len(report.problems) > 1 else ''}"
-        raise DatasetError(f"{spec}, split {split}: {count} (--skip-bad goes on without)\n{report.text()}")
+        raise bad_files(spec, split, report.problems)
     good = data.without(report.bad_pairs)
     if not good.pairs:
         raise DatasetError(f"{spec}, split {split}: no file can be used\n{report.text()}")
     return replace(good, description=_describe(layout, split, good, report))
+
+
+def open_unchecked(spec: str, split: str, *, format: str = "auto") -> Unchecked:
+    """Open a split as `open_data` does, but leave looking at the files to the reader. Raises DatasetError."""
+    if _is_procedural(spec, format):
+        return Unchecked(procedural.ProceduralData(procedural.ProceduralSpec.parse(spec), split), ())
+    layout = recognise(spec, format)
+    data, unpaired = _picture_set(layout, spec, split)
+    return Unchecked(replace(data, description=f"{layout.title}, {split}: {len(data)} pictures, unchecked"), unpaired)
+
+
+def bad_files(spec: str, split: str, problems: Sequence[Problem]) -> DatasetError:
+    """Return the error that tells of all bad files of a split."""
+    count = f"{len(problems)} bad file{'s' if len(problems) > 1 else ''}"
+    return DatasetError(f"{spec}, split {split}: {count} (--skip-bad goes on without)\n{listing(problems)}")
+
+
+def _picture_set(layout: Layout, spec: str, split: str) -> tuple[PictureSet, tuple[Problem, ...]]:
+    if split in layout.closed:
+        raise DatasetError(f"{spec} ({layout.title}): the split {split!r} {layout.closed[split]}")
+    pairing = layout.splits.get(split, Pairing((), ()))
+    if not pairing.pairs and not pairing.problems:
+        raise DatasetError(f"{spec} ({layout.title}): the split {split!r} is {_missing(layout, split)}")
+    return PictureSet(layout.labels, "", pairing.pairs, layout.read_truth), pairing.problems
 
 
 def _missing(layout: Layout, split: str) -> str:
@@ -65,7 +122,8 @@ def _describe(layout: Layout, split: str, good: PictureSet, report: Report) -> s
     if report.problems:
         text += f"; {len(report.problems)} bad file{'s' if len(report.problems) > 1 else ''} left out"
     if report.absent:
-        text += f"; no pixel of {', '.join(report.absent)}"
+        more = f" and {len(report.absent) - _SHOWN} more" if len(report.absent) > _SHOWN else ""
+        text += f"; no pixel of {', '.join(report.absent[:_SHOWN])}{more}"
     return text
 
 

@@ -49,6 +49,11 @@ def test_help_lists_every_verb_with_its_line(arguments: list[str], capsys: pytes
     assert "Exit codes: 0 done, 1 a gate or budget failed, 2 a mistake to mend." in words
 
 
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "edgeseg", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.count("\n") == 1 and done.stdout[0].isdecimal()
+
+
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     from edgeseg import __version__
 
@@ -126,7 +131,7 @@ def test_an_unknown_verb_is_named_with_the_known_ones(capsys: pytest.CaptureFixt
     assert run(["exprot"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("edgeseg: unknown verb 'exprot' (--help); choose one of train, prune, eval, export")
+    assert err.startswith("edgeseg: unknown verb 'exprot' (--help); choose one of data, train, prune, eval, export")
     assert err.count("\n") == 1
 
 

@@ -1,0 +1,114 @@
+"""Masks from COCO's instances and from its panoptic pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeseg.data.base import IGNORE, BadFileError, ShapeError
+from edgeseg.data.coco_index import CocoIndex
+from edgeseg.data.files import Pair, Size, check_size
+from edgeseg.data.pictures import read_stored
+from edgeseg.data.polygons import Region, fill, paint, place, small_on_top, union
+from edgeseg.data.rle import decode, unsqueeze
+from edgeseg.data.shapes import flat_points, need, told_as
+from edgeseg_runtime.preprocess import Mask
+
+_SHOWN = 5  # segment ids named in an error
+
+
+@dataclass(frozen=True)
+class InstanceTruth:
+    """Paints the objects of a picture over each other, small ones on top, for COCO says nothing of what is in front.
+
+    Crowd regions are ignored where no object lies on them: their outlines take in what is between the people.
+    """
+
+    files: Mapping[Path, CocoIndex]
+    classes: Mapping[int, int]
+    """Class index, or IGNORE, by category id."""
+    background: int
+
+    def __call__(self, pair: Pair, size: Size) -> Mask:
+        """Draw the mask. Raises BadFileError, naming picture and annotation."""
+        index = self.files[pair.mask]
+        image = index.images[pair.key]
+        if image.size is not None:
+            check_size(pair.mask, image.size, size, f"picture {pair.key} ({image.name})")
+        crowds: list[tuple[int, Region]] = []
+        objects: list[tuple[int, Region]] = []
+        for annotation in index.annotations(pair.key):
+            with told_as(pair.mask, f"{image.name}, annotation {annotation.get('id', 'without id')}"):
+                crowd = annotation.get("iscrowd") in (1, True)
+                value = category_index(annotation, self.classes)
+                region = segmentation(annotation, size)
+                (crowds if crowd else objects).append((IGNORE if crowd else value, region))
+        mask = np.full(size, self.background, np.uint8)
+        return paint(mask, [*crowds, *small_on_top(objects)])
+
+
+@dataclass(frozen=True)
+class PanopticTruth:
+    """Turns segment ids, written as colours (id = R + 256 G + 256² B), into classes; id 0 is ignored.
+
+    Each pixel is in one segment, and a crowd is of its class.
+    """
+
+    files: Mapping[Path, CocoIndex]
+    """By the folder that holds the masks."""
+    classes: Mapping[int, int]
+
+    def __call__(self, pair: Pair, size: Size) -> Mask:
+        """Read the mask. Raises BadFileError, also for segments that the annotations do not know."""
+        stored = read_stored(pair.mask).values
+        if stored.ndim != 3 or stored.dtype != np.uint8:
+            raise BadFileError(pair.mask, "a panoptic mask holds segment ids as 8-bit R, G and B")
+        check_size(pair.mask, (stored.shape[0], stored.shape[1]), size)
+        blue, green, red = np.moveaxis(stored.astype(np.int32), 2, 0)
+        ids, places = np.unique(red + 256 * green + 65536 * blue, return_inverse=True)
+        known = {0: IGNORE}
+        index = next(self.files[folder] for folder in pair.mask.parents if folder in self.files)
+        for annotation in index.annotations(pair.key):
+            for segment in _segments(pair.mask, annotation):
+                with told_as(pair.mask, f"segment {segment.get('id') if isinstance(segment, dict) else segment}"):
+                    known[need(segment, "id", int)] = category_index(segment, self.classes)
+        if unknown := [int(value) for value in ids if int(value) not in known]:
+            shown = ", ".join(map(str, unknown[:_SHOWN])) + (" …" if len(unknown) > _SHOWN else "")
+            raise BadFileError(pair.mask, f"{len(unknown)} segments are not in the annotations: {shown}")
+        table = np.array([known[int(value)] for value in ids], np.uint8)
+        return table[places].reshape(size)
+
+
+def _segments(path: Path, annotation: Any) -> list[Any]:
+    """Return the segments of a panoptic annotation. Raises BadFileError."""
+    with told_as(path, "its annotation"):
+        return need(annotation, "segments_info", list)
+
+
+def category_index(annotation: Any, classes: Mapping[int, int]) -> int:
+    """Return the class index of an annotation or segment. Raises ShapeError."""
+    category = need(annotation, "category_id", int)
+    if category not in classes:
+        raise ShapeError(f"the category id {category} is not in the file's list of categories")
+    return classes[category]
+
+
+def segmentation(annotation: Any, size: Size) -> Region:
+    """Return the pixels of an annotation: what any of its polygons encloses, or its RLE. Raises ShapeError."""
+    raw = annotation.get("segmentation")
+    if isinstance(raw, list) and raw:
+        return union([fill([flat_points(polygon)], *size) for polygon in raw])
+    if isinstance(raw, dict):
+        stored = need(raw, "size", list)
+        if stored != [*size]:
+            raise ShapeError(f"its RLE is of the size {stored} (height, width), the picture {[*size]}")
+        counts = raw.get("counts")
+        runs = unsqueeze(counts) if isinstance(counts, str) else counts
+        if not isinstance(runs, list | np.ndarray):
+            raise ShapeError("its RLE has no 'counts'")
+        return place(decode(runs, *size, columns=True), 0, 0, *size)
+    raise ShapeError("has no outline: 'segmentation' must hold polygons or an RLE")

@@ -1,0 +1,143 @@
+"""LabelMe: a JSON file beside each picture (github.com/wkentaro/labelme).
+
+Shapes lie over each other in the file's order, as in the program. Pixels of no shape are `background`; the labels
+`_background_` and `__ignore__` mean what they say. Points and lines have no area and are refused, not dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import hypot
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from edgeseg.data.base import BadFileError, ShapeError
+from edgeseg.data.files import Layout, Pair, Pairing, Problem, Size, check_size, list_pictures, read_lines
+from edgeseg.data.jsonfiles import read_json
+from edgeseg.data.named import NamedClasses, named_classes
+from edgeseg.data.polygons import Region, box, ellipse, fill, paint, place
+from edgeseg.data.shapes import embedded_mask, need, points, told_as
+from edgeseg_runtime.preprocess import Mask
+
+SPLITS = ("train", "val", "test")
+WHOLE = "all"
+_TABLES = ("labels.txt", "classes.txt")
+LOOKED_FOR = (
+    "LabelMe: *.json beside their pictures, in the folder itself, SPLIT/ or annotations/; classes from labels.txt or"
+    " classes.txt, else every label that occurs"
+)
+
+
+@dataclass(frozen=True)
+class LabelmeTruth:
+    """Draws the shapes of a LabelMe file."""
+
+    classes: NamedClasses
+
+    def __call__(self, pair: Pair, size: Size) -> Mask:
+        """Draw the mask. Raises BadFileError, naming the shape."""
+        content = read_json(pair.mask)
+        with told_as(pair.mask, "the file"):
+            shapes = need(content, "shapes", list)
+        stored = content.get("imageHeight"), content.get("imageWidth")
+        if None not in stored:
+            check_size(pair.mask, stored, size, "the annotation")
+        regions = []
+        for number, shape in enumerate(shapes):
+            with told_as(pair.mask, f"shape {number} ({shape.get('label') if isinstance(shape, dict) else shape!r})"):
+                regions.append((self.classes.index(need(shape, "label", str)), _region(shape, size)))
+        return paint(np.full(size, self.classes.background, np.uint8), regions)
+
+
+def _region(shape: dict[str, Any], size: Size) -> Region:
+    kind = shape.get("shape_type") or "polygon"
+    raw = need(shape, "points", list)
+    if kind in ("polygon", "oriented_rectangle"):
+        return fill([points(raw)], *size)
+    if kind not in ("rectangle", "circle", "mask"):
+        raise ShapeError(f"a {kind} has no area; draw it as a polygon")
+    corners = points(raw, 2)
+    if kind == "rectangle" and len(corners) > 2:
+        return fill([corners], *size)
+    if len(corners) != 2:
+        raise ShapeError(f"a {kind} has 2 points, got {len(corners)}")
+    (x, y), (other_x, other_y) = corners.tolist()
+    if kind == "circle":
+        radius = hypot(other_x - x, other_y - y)
+        return fill([ellipse(x, y, radius, radius)], *size)
+    left, top, right, bottom = min(x, other_x), min(y, other_y), max(x, other_x), max(y, other_y)
+    if kind == "rectangle":
+        return fill([box(left, top, right, bottom)], *size)
+    inside = embedded_mask(need(shape, "mask", str), packed=False)
+    expected = int(bottom) - int(top) + 1, int(right) - int(left) + 1
+    if inside.shape != expected:
+        raise ShapeError(f"its mask is {inside.shape[1]}×{inside.shape[0]} px, its box {expected[1]}×{expected[0]}")
+    return place(inside, int(top), int(left), *size)
+
+
+def recognise(root: Path) -> Layout | None:
+    """Return the layout if `root` holds LabelMe files, else None. Raises DatasetError."""
+    folders = _folders(root)
+    files = {split: sorted(folder.glob("*.json")) for split, folder in folders.items()}
+    files = {split: found for split, found in files.items() if found and _is_labelme(found[0])}
+    if not files:
+        return None
+    splits: dict[str, Pairing] = {}
+    labels: set[str] = set()
+    for split, found in files.items():
+        splits[split], seen = _pairing(folders[split], found)
+        labels |= seen
+    table = next((root / name for name in _TABLES if (root / name).is_file()), None)
+    names = sorted(labels) if table is None else [line for _, line in read_lines(table)]
+    classes = named_classes(names, table or root)
+    return Layout("LabelMe", classes.labels, LabelmeTruth(classes), splits)
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    for places in ({s: root / s for s in SPLITS}, {s: root / "annotations" / s for s in SPLITS}):
+        if found := {split: folder for split, folder in places.items() if any(folder.glob("*.json"))}:
+            return found
+    return {WHOLE: next((f for f in (root, root / "annotations") if any(f.glob("*.json"))), root)}
+
+
+def _is_labelme(path: Path) -> bool:
+    try:
+        content = read_json(path)
+    except BadFileError:
+        return False
+    return isinstance(content, dict) and "shapes" in content and "imagePath" in content
+
+
+def _pairing(folder: Path, files: list[Path]) -> tuple[Pairing, set[str]]:
+    """Pair the files with their pictures; return the labels that occur, too."""
+    pairs: list[Pair] = []
+    problems: list[Problem] = []
+    labels: set[str] = set()
+    for path in files:
+        try:
+            content = read_json(path)
+            with told_as(path, "the file"):
+                picture = _picture(path, need(content, "imagePath", str))
+        except BadFileError as error:
+            problems.append(Problem(error.path, error.reason))
+            continue
+        pairs.append(Pair(picture, path))
+        shapes = content.get("shapes")
+        for shape in shapes if isinstance(shapes, list) else ():
+            if isinstance(shape, dict) and isinstance(shape.get("label"), str):
+                labels.add(shape["label"])
+    labelled = {pair.image.resolve() for pair in pairs} | {path.with_suffix("") for path in files}
+    alone = (p for p in list_pictures(folder) if not {p.resolve(), p.with_suffix("")} & labelled)
+    problems += [Problem(picture, "has no JSON file beside it") for picture in alone]
+    return Pairing(tuple(pairs), tuple(problems)), labels
+
+
+def _picture(path: Path, entry: str) -> Path:
+    """Return the picture: where the file says, written on whatever system, or beside the file under that name."""
+    named = Path(*PureWindowsPath(entry).parts)
+    for candidate in (path.parent / named, path.parent / named.name):
+        if candidate.is_file():
+            return candidate
+    raise ShapeError(f"the picture {entry!r} is not there")
