@@ -17,7 +17,7 @@ from typing import Any
 
 from cyclopts import App, Parameter
 
-from edgeseg.compress.macs import count_macs, count_parameters
+from edgeseg.models.cost import count_macs, count_parameters
 from edgeseg.training.checkpoint import BEST, Checkpoint, load_checkpoint
 from edgeseg_runtime.errors import EdgesegError, UserError
 from edgeseg_runtime.files import write_json

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args, get_type_hints
 
 import yaml
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
+from edgeseg.data.augment_config import AugmentConfig, Preset, recipe
 from edgeseg_runtime.contract import Interpolation, Resize
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.files import write_text
 
 T = TypeVar("T")
+WEIGHT_FILES = (".safetensors", ".pt", ".pth")
 
 
 def given(value: T | None) -> T:
@@ -34,7 +36,7 @@ def _between(flag: str, value: float, low: float, high: float) -> None:
         raise ConfigError(f"--{flag} must be between {low} and {high}, got {value}")
 
 
-@Parameter(name="*", group="Data")
+@Parameter(name="*", group=Group("Data", sort_key=1))
 @dataclass(frozen=True)
 class DataConfig:
     """What is learnt from."""
@@ -55,13 +57,18 @@ class DataConfig:
     """`stretch` fills the input; `letterbox` keeps the picture's shape and pads."""
     interpolation: Interpolation = "bilinear"
     """How pictures are resized to the input."""
-    augment: Literal["none", "light", "standard", "strong"] = "standard"
-    """How much the training pictures are varied."""
+    augment: Preset = "standard"
+    """How much the training pictures are varied; the settings of Augmentation change single pieces."""
     workers: int = 2
     """Processes that load pictures; 0 loads in the training process."""
+    sample: Literal["uniform", "rare"] = "uniform"
+    """Every picture once an epoch, or as many drawn so that rare classes are seen more often."""
+    rare_temperature: float = 0.01
+    """The lower, the more `rare` and --copy-paste keep to the rarest classes; high values make all classes equal."""
 
     def __post_init__(self) -> None:
         _at_least("workers", self.workers, 0)
+        _between("rare-temperature", self.rare_temperature, 0.0001, 1000)
 
 
 @Parameter(name="*", group="Model")
@@ -71,8 +78,9 @@ class ModelConfig:
 
     model: str | None = None
     """Architecture, see `edgeseg models`; fast_scnn if not given, or that of --init."""
-    weights: Literal["none", "imagenet"] = "none"
-    """Where the backbone starts: from scratch, or from torchvision's ImageNet weights."""
+    weights: str = "none"
+    """Where the backbone starts: `none` (from scratch), `imagenet` (torchvision's), or a .safetensors, .pt or .pth
+    file of any program, as far as it fits."""
     init: Path | None = None
     """Run or checkpoint whose weights, and pruned widths, the whole network starts from."""
     qat: bool = False
@@ -83,6 +91,9 @@ class ModelConfig:
             raise ConfigError("--qat starts from a trained network; name its run with --init")
         if self.init is not None and self.weights != "none":
             raise ConfigError("--init already gives every weight; leave --weights away")
+        if self.weights not in ("none", "imagenet") and not self.weights.endswith(WEIGHT_FILES):
+            kinds = ", ".join(WEIGHT_FILES)
+            raise ConfigError(f"--weights takes none, imagenet or a file ({kinds}), got {self.weights!r}")
 
 
 LOSSES = ("ce", "focal", "ohem", "dice", "lovasz", "boundary")
@@ -234,6 +245,10 @@ class TrainConfig:
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
+    augmentation: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        recipe(self.data.augment, self.augmentation)  # says what does not go together before anything is read
 
 
 def flatten(config: Any) -> dict[str, Any]:

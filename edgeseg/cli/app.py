@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "optimize": ("edgeseg.cli.optimize:optimize", "Search for the best model within a latency and accuracy budget."),
     "predict": ("edgeseg.cli.predict:predict", "Write masks for pictures."),
     "stream": ("edgeseg.cli.stream:stream", "Run a model live on a camera, a stream, a video or a folder."),
+    "models": ("edgeseg.cli.models:models", "Show the architectures and what each costs."),
     "info": ("edgeseg.cli.info:info", "Show what is in a model file or a run."),
     "doctor": ("edgeseg.cli.doctor:doctor", "Show what this machine can run."),
     "demo": ("edgeseg.cli.demo:demo", "Do the whole job on the built-in pictures, offline."),

@@ -14,8 +14,9 @@ def train(*, config: TrainConfig, resume: bool = False, json: bool = False) -> N
     """Train a model on labelled pictures.
 
     Leaves in --out: best.safetensors and last.safetensors, config.yaml,
-    metrics.csv, curves.png and TensorBoard events. A run that was killed goes on
-    from its last finished epoch with --resume, to the same result.
+    metrics.csv, curves.png and TensorBoard events, and at once batch.png: what
+    the network is shown first. A run that was killed goes on from its last
+    finished epoch with --resume, to the same result.
 
     For example:
 

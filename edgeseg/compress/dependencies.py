@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from torch import nn
 from edgeseg.compress.channels import SIZED
 from edgeseg.compress.importance import Member
 from edgeseg.compress.macs import evaluating, example_input, layer_macs
+from edgeseg.models.cost import count_macs
+from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
 
 
@@ -50,7 +53,10 @@ def find_places(net: nn.Module, size: tuple[int, int]) -> list[Place]:
 
 
 def remove_channels(net: nn.Module, size: tuple[int, int], removed: Mapping[str, list[int]]) -> None:
-    """Take the channels numbered in `removed`, by the name of their place, out of `net`, in place."""
+    """Take the channels numbered in `removed`, by the name of their place, out of `net`, in place.
+
+    Raises ConfigError when what is left does not run any more; `net` is then of no use.
+    """
     layers = dict(net.named_modules())
     with _traced(net, size) as graph:
         for name, channels in removed.items():
@@ -58,6 +64,7 @@ def remove_channels(net: nn.Module, size: tuple[int, int], removed: Mapping[str,
                 layer = layers[name]
                 remove = graph.get_pruner_of_module(layer).prune_out_channels
                 graph.get_pruning_group(layer, remove, channels).prune()
+    _check_that_it_runs(net, size)
 
 
 @contextmanager
@@ -75,10 +82,31 @@ def with_gradients(net: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _traced(net: nn.Module, size: tuple[int, int]) -> Iterator[Any]:
-    """Yield the dependency graph of `net`; Torch-Pruning follows tensors by their gradients."""
+    """Yield the dependency graph of `net`; Torch-Pruning follows tensors by their gradients.
+
+    Raises ConfigError for a network whose channels it cannot follow.
+    """
     pruning = require("torch_pruning", "train")
     with with_gradients(net):
-        yield pruning.DependencyGraph().build_dependency(net, example_inputs=example_input(net, size))
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "Maximum recursive depth")  # after it, what it finds is a guess
+                graph = pruning.DependencyGraph().build_dependency(net, example_inputs=example_input(net, size))
+        except (ArithmeticError, UserWarning) as error:  # where channels are reshaped into groups
+            raise ConfigError(f"{_cannot(net)}: Torch-Pruning cannot follow its channels ({error})") from error
+        yield graph
+
+
+def _check_that_it_runs(net: nn.Module, size: tuple[int, int]) -> None:
+    try:
+        count_macs(net, size)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{_cannot(net)}: layers that must stay equally wide are tied unseen ({reason})") from error
+
+
+def _cannot(net: nn.Module) -> str:
+    return f"a {type(net).__name__} of this kind cannot be pruned"
 
 
 def _member(item: Any) -> Member:
@@ -95,9 +123,13 @@ def _macs(graph: Any, item: Any, macs: Mapping[nn.Module, int]) -> float:
     layer = item.dep.layer
     if layer not in macs:
         return 0.0
+    return macs[layer] * len(item.idxs) / _width(graph, item)
+
+
+def _width(graph: Any, item: Any) -> int:
+    """Return how many channels a layer makes or reads, whichever the group is about."""
     made = graph.is_out_channel_pruning_fn(item.dep.pruning_fn)
-    channels = graph.get_out_channels(layer) if made else graph.get_in_channels(layer)
-    return macs[layer] * len(item.idxs) / int(channels)
+    return int(graph.get_out_channels(item.dep.layer) if made else graph.get_in_channels(item.dep.layer))
 
 
 def _fixed(graph: Any, item: Any, outputs: list[Any]) -> bool:
@@ -105,6 +137,8 @@ def _fixed(graph: Any, item: Any, outputs: list[Any]) -> bool:
     layer = item.dep.layer
     if item.dep.target in outputs and graph.is_out_channel_pruning_fn(item.dep.pruning_fn):
         return True
+    if isinstance(layer, SIZED) and max(item.idxs) >= _width(graph, item):
+        return True  # a mean over channels, or one map that weighs them all, was taken for channels of the same number
     if isinstance(layer, nn.Conv2d):
         return layer.groups > 1 and not layer.groups == layer.in_channels == layer.out_channels
     # whatever else holds weights along these channels would not be rebuilt from a plan

@@ -1,4 +1,4 @@
-"""What a network costs: multiply-accumulates, parameters, widths."""
+"""What each layer of a network costs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-
-def count_macs(net: nn.Module, size: tuple[int, int]) -> int:
-    """Return the multiply-accumulates of the convolutions and linear layers for one picture of (height, width)."""
-    return sum(layer_macs(net, size).values())
 
 
 def layer_macs(net: nn.Module, size: tuple[int, int]) -> Counter[nn.Module]:
@@ -33,11 +28,6 @@ def layer_macs(net: nn.Module, size: tuple[int, int]) -> Counter[nn.Module]:
         for hook in hooks:
             hook.remove()
     return counts
-
-
-def count_parameters(net: nn.Module) -> int:
-    """Return the number of values that training changes."""
-    return sum(parameter.numel() for parameter in net.parameters())
 
 
 @contextmanager

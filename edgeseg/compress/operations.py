@@ -68,6 +68,8 @@ FUNCTIONS: Mapping[Callable[..., Any], Kind] = {
     torch.cat: Kind.JOIN,
     F.max_pool2d: Kind.KEEP,
     torch.flatten: Kind.KEEP,
+    torch.transpose: Kind.KEEP,
+    torch.amax: Kind.KEEP,
 }
 
 METHODS: Mapping[str, Kind] = {
@@ -80,6 +82,8 @@ METHODS: Mapping[str, Kind] = {
     "flatten": Kind.KEEP,
     "reshape": Kind.KEEP,
     "view": Kind.KEEP,
+    "transpose": Kind.KEEP,
+    "chunk": Kind.KEEP,
     "size": Kind.NUMBER,
 }
 
@@ -108,6 +112,8 @@ def _kind(node: fx.Node, modules: Mapping[str, nn.Module], kinds: Mapping[fx.Nod
     inputs = node.all_input_nodes
     if inputs and all(kinds[source] is Kind.NUMBER for source in inputs):
         return Kind.NUMBER  # arithmetic on sizes
+    if node.target is operator.getitem and inputs and inputs[0].target == "chunk":
+        return Kind.KEEP
     if node.op == "call_function":
         return FUNCTIONS.get(cast(Callable[..., Any], node.target))
     return METHODS.get(str(node.target)) if node.op == "call_method" else None

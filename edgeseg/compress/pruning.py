@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from edgeseg.compress.channels import channel_plan
 from edgeseg.compress.dependencies import Place, find_places, remove_channels, with_gradients
 from edgeseg.compress.importance import Criterion, Losses, importance, taylor
-from edgeseg.compress.macs import count_macs, count_parameters
+from edgeseg.models.cost import count_macs, count_parameters
 from edgeseg_runtime.errors import ConfigError, GateFailed
 from edgeseg_runtime.progress import Progress, silent
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from edgeseg.data.augment import Augmentation
+from edgeseg.data.augmentation import Augmentation, Pair
+from edgeseg.data.augmentation.pair import seeded
 from edgeseg.data.base import Sample, SegmentationData
+from edgeseg.data.rare import RareClasses
+from edgeseg.data.sampling import Draw
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.preprocess import Image, Mask, to_input, to_input_mask
 from edgeseg_runtime.progress import Progress, silent
@@ -26,8 +30,9 @@ class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
 
     Pictures go through the runtime's own preprocessing before they are augmented. As many as fit in `cache_bytes` are
     decoded once, here, before workers are started, so that forked workers share them. What augmentation draws for item
-    `i` depends on (seed, epoch, i) only: the number of workers changes nothing. Before workers are forked, call
-    `cv2.setNumThreads(1)`: OpenCV's thread pool does not survive a fork, and a worker would wait for it for ever.
+    `i` depends on (seed, epoch, i) only, and on how often a sampler drew it before: the number of workers changes
+    nothing, also where pictures are mixed with others. Before workers are forked, call `cv2.setNumThreads(1)`:
+    OpenCV's thread pool does not survive a fork, and a worker would wait for it for ever.
     """
 
     def __init__(
@@ -37,9 +42,11 @@ class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
         augment: Augmentation,
         seed: int,
         *,
+        rare_temperature: float | None = None,
         cache_bytes: int = CACHE_BYTES,
         progress: Progress = silent,
     ) -> None:
+        """Load the pictures; with `rare_temperature` also count their classes, see RareClasses."""
         self.data, self.contract, self.augment, self.seed = data, contract, augment, seed
         # Shared memory: persistent workers see the new epoch too.
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
@@ -51,26 +58,48 @@ class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
             loaded = pool.map(self._load, range(kept))
             for index, (image, mask) in enumerate(progress(loaded, "reading pictures", kept)):
                 self._images[index], self._masks[index] = image, mask
+        self._rare: RareClasses | None = None
+        if rare_temperature is not None:
+            counts = self._count_classes(progress)
+            self._rare = RareClasses.of(counts, height * width, rare_temperature)
 
     def __len__(self) -> int:
         return len(self.data)
+
+    @property
+    def rare(self) -> RareClasses:
+        """Which classes are rare, and which pictures hold them."""
+        assert self._rare is not None, "give rare_temperature, so that classes are counted"
+        return self._rare
 
     def set_epoch(self, epoch: int) -> None:
         """Draw other augmentations from now on; call it before iterating over the loader."""
         self._epoch[0] = epoch
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image, mask = (self._images[index], self._masks[index]) if index < len(self._images) else self._load(index)
-        entropy = [self.seed, int(self._epoch[0]), index]
-        state = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(state & 0x7FFF_FFFF_FFFF_FFFF)
-            picture, truth = self.augment(torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(mask))
-        return picture.permute(1, 2, 0).contiguous(), truth.contiguous()
+    def pair(self, index: int) -> Pair:
+        """Return picture `index` and its mask, not augmented."""
+        if index < len(self._images):
+            return Pair(self._images[index], self._masks[index])
+        return Pair(*self._load(index))
+
+    def __getitem__(self, item: int | Draw) -> tuple[Tensor, Tensor]:
+        draw = item if isinstance(item, Draw) else Draw(item)
+        generator = seeded(self.seed, int(self._epoch[0]), draw.index, draw.repeat)
+        pair = replace(self.pair(draw.index), wanted=draw.label)
+        varied = self.augment(pair, generator, draw.index, self)
+        picture, truth = (torch.from_numpy(np.ascontiguousarray(array)) for array in (varied.image, varied.mask))
+        return picture, truth
 
     def _load(self, index: int) -> tuple[Image, Mask]:
         sample = self.data.read(index)
         return to_input(sample.image, self.contract), to_input_mask(sample.mask, self.contract)
+
+    def _count_classes(self, progress: Progress) -> npt.NDArray[np.int64]:
+        """Return how many pixels of each class each picture has, (pictures, classes)."""
+        counts = np.empty((len(self), len(self.contract.labels)), np.int64)
+        for index in progress(range(len(self)), "counting classes", len(self)):
+            counts[index] = np.bincount(self.pair(index).mask.ravel(), minlength=256)[: counts.shape[1]]
+        return counts
 
 
 def drawn_samples(data: SegmentationData, count: int, batch: int, seed: int) -> Iterator[list[Sample]]:

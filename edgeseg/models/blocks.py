@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -54,6 +55,39 @@ def window_means(length: int, bins: int) -> Tensor:
     return inside / inside.sum(dim=1, keepdim=True)
 
 
+class PyramidPooling(nn.Module):
+    """Context at four scales (Zhao et al., PSPNet, CVPR 2017): pooled to b×b, projected, resized back, concatenated.
+
+    `kernel` is that of the convolution over what was concatenated.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1, bins: tuple[int, ...] = (1, 2, 3, 6)) -> None:
+        super().__init__()
+        self.bins = bins
+        self.branches = nn.ModuleList(ConvBnRelu(inputs, inputs // len(bins), 1) for _ in bins)
+        self.project = ConvBnRelu(2 * inputs, outputs, kernel)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, inputs, h, w) to (N, outputs, h, w)."""
+        pooled = [
+            resize_like(branch(pool_to(features, size)), features)
+            for size, branch in zip(self.bins, self.branches, strict=True)
+        ]
+        return self.project(torch.cat([features, *pooled], dim=1))  # type: ignore[no-any-return]
+
+
+class BackboneAndHead(nn.Module):
+    """torchvision's segmentation networks without their last upsampling, under torchvision's names."""
+
+    def __init__(self, backbone: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.classifier = backbone, classifier
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map a normalised (N, 3, H, W) image to (N, classes, h, w) scores."""
+        return self.classifier(self.backbone(image)["out"])  # type: ignore[no-any-return]
+
+
 def set_batch_norm_momentum(net: nn.Module, momentum: float) -> None:
     """Set the momentum of every batch normalisation in `net`."""
     for module in net.modules():
@@ -61,7 +95,7 @@ def set_batch_norm_momentum(net: nn.Module, momentum: float) -> None:
             module.momentum = momentum
 
 
-def features_of(modules: nn.Module, inputs: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
+def features_of(modules: nn.Module, inputs: Tensor, taps: Sequence[int]) -> list[Tensor]:
     """Run a sequential trunk and return the outputs of the blocks numbered in `taps`."""
     found: list[Tensor] = []
     features: Any = inputs

@@ -5,11 +5,10 @@ Poudel, Liwicki and Cipolla, "Fast-SCNN: Fast Semantic Segmentation Network", BM
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeseg.models.blocks import ConvBnRelu, DepthwiseSeparable, pool_to, resize_like
+from edgeseg.models.blocks import ConvBnRelu, DepthwiseSeparable, PyramidPooling, resize_like
 
 
 class InvertedResidual(nn.Module):
@@ -30,24 +29,6 @@ class InvertedResidual(nn.Module):
         """Map (N, inputs, h, w) to (N, outputs, ⌈h/stride⌉, ⌈w/stride⌉)."""
         outputs: Tensor = self.body(inputs)
         return inputs + outputs if self.residual else outputs
-
-
-class PyramidPooling(nn.Module):
-    """Context at four scales (Zhao et al., PSPNet, CVPR 2017): pooled to b×b, projected, resized back, concatenated."""
-
-    def __init__(self, inputs: int, outputs: int, bins: tuple[int, ...] = (1, 2, 3, 6)) -> None:
-        super().__init__()
-        self.bins = bins
-        self.branches = nn.ModuleList(ConvBnRelu(inputs, inputs // len(bins), 1) for _ in bins)
-        self.project = ConvBnRelu(2 * inputs, outputs, 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map (N, inputs, h, w) to (N, outputs, h, w)."""
-        pooled = [
-            resize_like(branch(pool_to(features, size)), features)
-            for size, branch in zip(self.bins, self.branches, strict=True)
-        ]
-        return self.project(torch.cat([features, *pooled], dim=1))  # type: ignore[no-any-return]
 
 
 class FeatureFusion(nn.Module):

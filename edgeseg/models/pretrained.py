@@ -14,7 +14,7 @@ from edgeseg_runtime.errors import CheckpointError
 Weights = Literal["none", "imagenet"]
 
 
-def load_backbone(backbone: nn.Module, weights: Any, prefix: str) -> None:
+def load_backbone(backbone: nn.Module, weights: Any, prefix: str = "") -> None:
     """Load the part of a torchvision checkpoint whose names start with `prefix` into `backbone`.
 
     `weights` is a member of a torchvision weights enum. Raises CheckpointError when the file is neither cached nor to

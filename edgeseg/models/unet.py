@@ -1,22 +1,23 @@
-"""U-Net with a MobileNetV2 encoder.
+"""U-Net with a classification trunk as its encoder.
 
 Ronneberger, Fischer and Brox, "U-Net", MICCAI 2015, arXiv:1505.04597, for the decoder with skips;
-Sandler et al., "MobileNetV2", CVPR 2018, arXiv:1801.04381, for the encoder (torchvision's).
+the default encoder is MobileNetV2 (Sandler et al., CVPR 2018, arXiv:1801.04381), torchvision's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
-from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
-from edgeseg.models.blocks import ConvBnRelu, features_of, resize_like
-from edgeseg.models.pretrained import Weights, load_backbone
+from edgeseg.models.blocks import ConvBnRelu, resize_like
+from edgeseg.models.encoders import make_encoder
+from edgeseg.models.pretrained import Weights
 
-TAPS = (1, 3, 6, 13, 17)
-"""Blocks of torchvision's MobileNetV2 whose outputs are the last at strides 2, 4, 8, 16 and 32."""
-TAP_CHANNELS = (16, 24, 32, 96, 320)
 DECODER_CHANNELS = (128, 96, 64, 48)
+NARROW_DECODER = (64, 48, 32, 24)
+"""For trunks whose finest features have few channels."""
 
 
 class DecoderBlock(nn.Module):
@@ -34,22 +35,26 @@ class DecoderBlock(nn.Module):
 class UNet(nn.Module):
     """Scores at half the input's size: the last doubling costs a quarter of the network and adds no detail."""
 
-    def __init__(self, classes: int, weights: Weights = "none") -> None:
+    def __init__(
+        self,
+        classes: int,
+        weights: Weights = "none",
+        encoder: str = "mobilenet_v2",
+        decoder: Sequence[int] = DECODER_CHANNELS,
+    ) -> None:
+        """Build for `encoder`, a name in `ENCODERS`; `decoder` are the widths of its blocks, the coarsest first."""
         super().__init__()
-        self.encoder = mobilenet_v2(weights=None).features[: TAPS[-1] + 1]
-        if weights == "imagenet":
-            load_backbone(self.encoder, MobileNet_V2_Weights.IMAGENET1K_V1, prefix="features.")
-        channels = TAP_CHANNELS[::-1]
-        inputs = (channels[0], *DECODER_CHANNELS[:-1])
+        self.encoder = make_encoder(encoder, weights)
+        channels = self.encoder.channels[::-1]
+        inputs = (channels[0], *decoder[:-1])
         self.decoder = nn.ModuleList(
-            DecoderBlock(before, skip, after)
-            for before, skip, after in zip(inputs, channels[1:], DECODER_CHANNELS, strict=True)
+            DecoderBlock(before, skip, after) for before, skip, after in zip(inputs, channels[1:], decoder, strict=True)
         )
-        self.head = nn.Conv2d(DECODER_CHANNELS[-1], classes, 1)
+        self.head = nn.Conv2d(decoder[-1], classes, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map a normalised (N, 3, H, W) image to (N, classes, ⌈H/2⌉, ⌈W/2⌉) scores."""
-        *skips, features = features_of(self.encoder, image, TAPS)
+        *skips, features = self.encoder(image)
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
             features = block(features, skip)
         return self.head(features)  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -22,14 +23,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, DistributedSampler
 
 from edgeseg.compress.distillation import Distiller
 from edgeseg.config import TrainConfig, given
-from edgeseg.data.augment import augmentation
+from edgeseg.data.augmentation import augmentation
 from edgeseg.data.base import IGNORE, SegmentationData
+from edgeseg.data.sampling import RareClassSampler
 from edgeseg.data.torch_dataset import TrainingSet
+from edgeseg.models.branches import fold_branches
+from edgeseg.training.batch_preview import BATCH, first_items, write_batch
 from edgeseg.training.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
 from edgeseg.training.evaluate import check_classes, evaluate
 from edgeseg.training.losses import Loss, class_weights, make_loss
@@ -38,14 +42,20 @@ from edgeseg.training.optimisation import make_average, make_optimizer, make_sch
 from edgeseg.training.runlog import RunLog, prediction_strip
 from edgeseg.training.start import describe, make_contract, make_distiller, make_module, resolve
 from edgeseg.training.state import State, begin, check_folder
+from edgeseg.training.supervision import Supervised, supervised_objective
 from edgeseg_export.deployable import Deployable, TorchSegmenter
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.metrics import Scores
 from edgeseg_runtime.progress import Progress, silent
 
-Objective: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From uint8 (N, H, W, 3) frames, (N, C, h, w) scores and (N, H, W) targets to what is minimised."""
+Objective: TypeAlias = Callable[[Tensor, Any, Tensor], Tensor]
+"""From uint8 (N, H, W, 3) frames, what the module answers to them and (N, H, W) targets to what is minimised.
+
+The answer is (N, C, h, w) scores; with deep supervision a list of them and of what each auxiliary head says.
+"""
+LAST_SECONDS = 3
+"""How long a worker that is asked to end leaves it to its parent."""
 SHOWN = 3
 """Validation pictures whose masks go to TensorBoard after every epoch."""
 
@@ -95,14 +105,18 @@ def train(
     loader = make_loader(config, train_data, contract, fabric, progress)
     criterion = make_criterion(config, train_data, fabric.device)
     torch.manual_seed(config.machine.seed)
-    module = make_module(config, contract, train_data, measure_ranges=not resume, progress=progress).to(fabric.device)
+    module = make_module(config, contract, train_data, fresh=not resume, progress=progress, report=report)
+    module = module.to(fabric.device)
     state = make_state(config, module, steps=epochs * steps_an_epoch(len(loader), config.optim.accumulate))
     distiller = make_distiller(config, module, fabric.device)  # after the average was copied, which it must not watch
     if resume:
         state.load(config.out)
     elif fabric.is_global_zero:
+        write_batch(config.out / BATCH, first_items(loader), contract)
         begin(config, state)
     objective, described = make_objective(criterion, distiller, fabric), describe(config, contract)
+    if isinstance(module, Supervised):
+        objective = supervised_objective(objective, criterion, module, config.loss.aux_weight)
     # Fabric's optimiser only wraps the state's own, which is what the schedule drives and what is saved.
     wrapped, optimizer = fabric.setup(module, state.optimizer)
     with RunLog(config.out, state.epoch) if fabric.is_global_zero else nullcontext() as log:
@@ -185,7 +199,7 @@ def score_epoch(
     progress: Progress,
 ) -> Scores:
     """Score the averaged weights through the deployed path, in float32; log them; save checkpoints and state."""
-    net, contract = state.average.module, described.contract
+    net, contract = fold_branches(state.average.module), described.contract
     segment = TorchSegmenter(Deployable(net, contract), device)
     scores = evaluate(segment, val_data, contract.names, progress)
     metrics = scores.as_dict(contract.names)
@@ -210,7 +224,8 @@ def make_state(config: TrainConfig, module: Deployable, steps: int) -> State:
     """Return the state of a run that has not begun."""
     optimizer = make_optimizer(module, config.optim)
     average = make_average(module.net, config.optim.ema)
-    return State(module.net, average, optimizer, make_schedule(optimizer, steps, config.optim))
+    heads = module.heads if isinstance(module, Supervised) else nn.ModuleList()
+    return State(module.net, average, optimizer, make_schedule(optimizer, steps, config.optim), heads)
 
 
 def make_loader(
@@ -219,11 +234,11 @@ def make_loader(
     """Return a loader of uint8 (batch, H, W, 3) frames and (batch, H, W) targets, this process's share of them."""
     # OpenCV's thread pool does not survive the fork that makes the workers: they would wait for it for ever.
     cv2.setNumThreads(1)
-    augment = augmentation(config.data.augment, contract)
-    dataset = TrainingSet(data, contract, augment, config.machine.seed, progress=progress)
-    sampler: DistributedSampler[tuple[Tensor, Tensor]] = DistributedSampler(
-        dataset, fabric.world_size, fabric.global_rank, shuffle=True, seed=config.machine.seed, drop_last=True
-    )
+    augment = augmentation(config.data.augment, contract, config.augmentation)
+    counted = config.data.sample == "rare" or augment.counts_classes
+    temperature = config.data.rare_temperature if counted else None
+    dataset = TrainingSet(data, contract, augment, config.machine.seed, rare_temperature=temperature, progress=progress)
+    sampler = make_sampler(config, dataset, fabric)
     if len(sampler) < config.optim.batch:
         raise ConfigError(f"--batch {config.optim.batch} is more than the {len(sampler)} training pictures")
     return DataLoader(
@@ -242,10 +257,25 @@ def make_loader(
     )
 
 
+def make_sampler(
+    config: TrainConfig, dataset: TrainingSet, fabric: Fabric
+) -> RareClassSampler | DistributedSampler[tuple[Tensor, Tensor]]:
+    """Return what says which pictures come when, this process's share of them."""
+    seed, replicas, rank = config.machine.seed, fabric.world_size, fabric.global_rank
+    if config.data.sample == "rare":
+        return RareClassSampler(dataset.rare, len(dataset), seed=seed, replicas=replicas, rank=rank)
+    return DistributedSampler(dataset, replicas, rank, shuffle=True, seed=seed, drop_last=True)
+
+
 def _leave_signals_to_the_parent(_worker: int) -> None:
-    """Ctrl-C reaches the whole process group; a worker that died of it would look like a fault to the parent."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    """Ctrl-C reaches the whole process group; a worker that died of it would look like a fault to the parent.
+
+    SIGTERM is also how Python ends the workers that are left when a bug ends the parent, which then waits for them: it
+    comes with a delay in which a parent that got it too has ended them in good order.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))  # an end by the alarm itself would look like a fault again
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(LAST_SECONDS))
 
 
 def make_criterion(config: TrainConfig, data: SegmentationData, device: torch.device) -> Loss:

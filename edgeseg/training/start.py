@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +15,13 @@ from edgeseg.config import ModelConfig, TrainConfig, flatten, given
 from edgeseg.data.base import IGNORE, SegmentationData
 from edgeseg.data.torch_dataset import drawn_samples, stack_frames
 from edgeseg.models import build
+from edgeseg.models.branches import grow_branches
+from edgeseg.models.foreign import load_foreign
+from edgeseg.models.pretrained import Weights
 from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, load_deployable, read_checkpoint
+from edgeseg.training.classes import for_classes, plan_for_classes
 from edgeseg.training.evaluate import check_classes
+from edgeseg.training.supervision import supervise
 from edgeseg_export.deployable import Deployable
 from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Contract
 from edgeseg_runtime.errors import ConfigError
@@ -55,7 +62,7 @@ def describe(config: TrainConfig, contract: Contract) -> Checkpoint:
         contract,
         epoch=0,
         config=flatten(config),
-        channels={} if start is None else start.channels,
+        channels={} if start is None else plan_for_classes(start, len(contract.labels)),
         quantized=config.model.qat or (start is not None and start.quantized),
     )
 
@@ -63,13 +70,15 @@ def describe(config: TrainConfig, contract: Contract) -> Checkpoint:
 def make_contract(config: TrainConfig, data: SegmentationData) -> Contract:
     """Return the contract between these pictures and the model that learns from them.
 
-    Raises DatasetError when the weights to start from were trained for other classes.
+    Raises DatasetError when the run to start from knows other classes, unless it knows another number of them: then
+    its last layers are learnt anew, which int8 training cannot do.
     """
-    pretrained = config.model.weights == "imagenet"
+    pretrained = config.model.weights != "none"  # weights of other programs nearly all expect ImageNet's normalisation
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if pretrained else (GRAY_MEAN, GRAY_STD)
     if (start := starting_point(config)) is not None:
         mean, std = start.contract.mean, start.contract.std
-        check_classes(data, start.contract.names)
+        if len(start.contract.labels) == len(data.labels) or config.model.qat or start.quantized:
+            check_classes(data, start.contract.names)
     height, width = given(config.data.size)
     return Contract(
         labels=data.labels,
@@ -88,31 +97,52 @@ def make_module(
     contract: Contract,
     data: SegmentationData,
     *,
-    measure_ranges: bool = True,
+    fresh: bool = True,
     progress: Progress = silent,
+    report: Callable[[str], None] = print,
 ) -> Deployable:
     """Return the network in its contract, channels last, which is what CPUs and tensor cores like.
 
-    With `--qat`, the ranges of its quantisers are measured on training pictures, unless they will be read from a
-    saved state anyway.
+    It has its auxiliary heads beside it, if it names any and they count. With `--qat` it has none, and the ranges of
+    its quantisers are measured on training pictures, unless it is not `fresh`: all values will then be read from a
+    saved state. What the weights that the run starts from do not give is said to `report`.
     """
-    net = starting_net(config.model, contract)
+    net = starting_net(config.model, contract, fresh=fresh, report=report)
+    if config.model.init is None:
+        net = grow_branches(net)
     if not config.model.qat:
-        return Deployable(net.to(memory_format=torch.channels_last), contract)
+        return supervise(Deployable(net.to(memory_format=torch.channels_last), contract), config.loss.aux_weight)
     from edgeseg.compress.quantize import calibrate, prepare_qat
 
     module = Deployable(prepare_qat(net, contract), contract)
-    if measure_ranges:
+    if fresh:
         calibrate(module.net, calibration_batches(module, data, config.machine.seed), progress)
     module.net.to(memory_format=torch.channels_last)
     return module
 
 
-def starting_net(config: ModelConfig, contract: Contract) -> nn.Module:
-    """Return the network with its first weights: random, ImageNet's, or another run's."""
-    if config.init is None:
-        return build(given(config.model), len(contract.labels), contract.size, config.weights)
-    return load_checkpoint(checkpoint_file(config.init))[0]
+def starting_net(
+    config: ModelConfig, contract: Contract, *, fresh: bool = True, report: Callable[[str], None] = print
+) -> nn.Module:
+    """Return the network with its first weights: random, ImageNet's, another program's, or another run's.
+
+    What stays random is said to `report`. Without `fresh` another program's file is not read. Raises CheckpointError.
+    """
+    classes, weights = len(contract.labels), config.weights
+    if config.init is not None:
+        net, start = load_checkpoint(checkpoint_file(config.init))
+        if len(start.contract.labels) == classes:
+            return net
+        net, anew = for_classes(net, start, classes)
+        known = len(start.contract.labels)
+        report(f"{config.init} knows {known} classes, these pictures have {classes}; learnt anew: {', '.join(anew)}")
+        return net
+    if weights in get_args(Weights):
+        return build(given(config.model), classes, contract.size, cast(Weights, weights))
+    net = build(given(config.model), classes, contract.size)
+    if fresh:
+        report(f"{weights}: {load_foreign(net, Path(weights))}")
+    return net
 
 
 def calibration_batches(module: Deployable, data: SegmentationData, seed: int) -> Iterator[Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
-from edgeseg.config import TrainConfig, flatten, load_config, save_config
+from edgeseg.config import DataConfig, TrainConfig, flatten, load_config, save_config
 from edgeseg_runtime.errors import CheckpointError, ConfigError
 from edgeseg_runtime.files import atomic_path
 
@@ -27,6 +27,8 @@ class State:
     average: AveragedModel
     optimizer: torch.optim.Optimizer
     schedule: LambdaLR
+    heads: nn.Module = field(default_factory=nn.ModuleList)
+    """Auxiliary heads, which learn beside the network and are not part of it."""
     epoch: int = 0
     """Epochs done."""
     best_epoch: int = 0
@@ -34,7 +36,8 @@ class State:
     """Highest val mIoU so far."""
 
     def _parts(self) -> dict[str, Any]:
-        return {"net": self.net, "average": self.average, "optimizer": self.optimizer, "schedule": self.schedule}
+        parts = {"net": self.net, "average": self.average, "optimizer": self.optimizer, "schedule": self.schedule}
+        return parts | ({"heads": self.heads} if any(self.heads.children()) else {})
 
     def save(self, folder: Path) -> None:
         """Write the state to `folder` atomically."""
@@ -71,7 +74,9 @@ def check_folder(config: TrainConfig, resume: bool) -> None:
         return
     if not path.is_file():
         raise ConfigError(f"--resume: {config.out} holds no run")
+    standard = flatten(TrainConfig(DataConfig(""), config.out))
     before, now = load_config(path), flatten(config)
+    before |= {name: standard[name] for name in standard if name not in before}  # it began before there was the setting
     compared = [name for name in {**before, **now} if name not in ("out", "workers")]
     different = [name for name in compared if before.get(name) != now.get(name)]
     if different:

@@ -24,17 +24,28 @@ from edgeseg.config import (
     load_config,
     save_config,
 )
+from edgeseg.data.augment_config import AugmentConfig
 from edgeseg_runtime.errors import ConfigError
 
-CLASSES = (DataConfig, ModelConfig, LossConfig, DistillationConfig, OptimConfig, MachineConfig, TrainConfig)
+CLASSES = (
+    DataConfig,
+    AugmentConfig,
+    ModelConfig,
+    LossConfig,
+    DistillationConfig,
+    OptimConfig,
+    MachineConfig,
+    TrainConfig,
+)
 OTHER = TrainConfig(
-    DataConfig("somewhere", "folder", "a", "b", True, (96, 128), "letterbox", "area", "strong", 0),
+    DataConfig("somewhere", "folder", "a", "b", True, (96, 128), "letterbox", "area", "strong", 0, "rare", 0.5),
     Path("runs/ü x"),
     ModelConfig("unet", "none", Path("runs/a"), True),
     LossConfig("ohem", "median", 0.1, 1.0, 0.5, 0.25, 0.2),
     DistillationConfig(Path("runs/b"), "logits", 2.0, 0.5),
     OptimConfig(7, 3, 2, "sgd", 0.1, 0.5, 1e-4, "cosine", 0.2, 0.0, 0.0, 4, 5),
     MachineConfig("cpu", 2, "bf16", 11),
+    AugmentConfig(0.1, 0.2, 0.3, 3.0, 0.4, 0.5, 0.6, 7.0, 8.0, 0.25, 0.15, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
 )
 """No setting at its default, but for the weights, which do not go together with another run's."""
 
@@ -142,6 +153,14 @@ def test_a_wrong_file_is_one_line(
         (["--lr", "nan"], "--lr must be above 0"),
         (["--clip", "-1"], "--weight-decay and --clip must be at least 0"),
         (["--clip", "inf"], "--weight-decay and --clip must be at least 0"),
+        (["--rotate", "-1"], "--rotate must be between 0 and 180, got -1.0"),
+        (["--noise", "nan"], "--noise must be between 0 and 1, got nan"),
+        (["--zoom-in", "0.5"], "--zoom-in must be between 1 and 8, got 0.5"),
+        (["--warp", "0.5"], "--warp 0.5 does nothing without --rotate, --shear, --translate, --perspective"),
+        (["--augment", "light", "--class-crop", "1"], "--class-crop 1 does nothing without --zoom-in above 1"),
+        (["--augment", "wild"], "wild"),
+        (["--sample", "often"], "often"),
+        (["--rare-temperature", "0"], "--rare-temperature must be between 0.0001 and 1000, got 0"),
         (["--size", "64"], "size"),
         (["--optimizer", "lion"], "lion"),
         (["--precision", "int8"], "int8"),
@@ -156,6 +175,18 @@ def test_a_wrong_value_is_one_line(
     assert error.count("\n") == 1
     assert complaint in error
     assert not parsed
+
+
+def test_pieces_of_a_preset_are_changed_one_by_one(parsed: dict[str, Any], tmp_path: Path) -> None:
+    arguments = ["--data", "x", "--out", "y", "--augment", "strong", "--rotate", "0", "--noise", "0.1"]
+    assert run(["train", *arguments]) == 0
+    config = parsed["config"]
+    assert config.augmentation == AugmentConfig(rotate=0, noise=0.1)
+    assert config.data.augment == "strong"
+    save_config(config, tmp_path / "config.yaml")
+    saved = load_config(tmp_path / "config.yaml")
+    assert (saved["rotate"], saved["noise"]) == (0, 0.1)  # what is off is not what was left open
+    assert "blur" not in saved
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "just words", ""])

@@ -10,8 +10,8 @@ import torch
 from edgeseg.cli import latency
 from edgeseg.cli.app import run
 from edgeseg.compress.channels import channel_plan
-from edgeseg.compress.macs import count_macs, count_parameters
 from edgeseg.config import load_config
+from edgeseg.models.cost import count_macs, count_parameters
 from edgeseg.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from edgeseg.training.runlog import read_metrics
 

@@ -42,6 +42,8 @@ class Calls(nn.Module):
         (Kind.JOIN, lambda x: torch.cat([x, x], 1)),
         (Kind.KEEP, lambda x: F.max_pool2d(x, 2)),
         (Kind.KEEP, lambda x: x.flatten(1)),
+        (Kind.KEEP, lambda x: torch.transpose(x, 1, 2)),
+        (Kind.KEEP, lambda x: x.chunk(2, dim=1)[1]),
         (Kind.NUMBER, lambda x: x.shape[2] * 2 + x.size(3) // 2),
     ],
 )

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -174,7 +173,7 @@ def test_an_interruption_leaves_nothing(source: Path, tmp_path: Path) -> None:
     def interrupting(items: Iterable[T], label: str, total: int | None = None) -> Iterable[T]:
         for number, item in enumerate(items):
             if number == 1:
-                signal.raise_signal(signal.SIGINT)
+                raise KeyboardInterrupt
             yield item
 
     collection = open_collection(str(source))

@@ -21,6 +21,7 @@ from edgeseg.cli.app import run
 from edgeseg.config import TrainConfig, load_config
 from edgeseg.data.base import IGNORE, Sample, SegmentationData
 from edgeseg.data.open import open_data
+from edgeseg.training.batch_preview import BATCH
 from edgeseg.training.checkpoint import BEST, LAST, load_deployable, read_checkpoint
 from edgeseg.training.evaluate import evaluate
 from edgeseg.training.loop import TrainingResult, train
@@ -78,7 +79,7 @@ def edgeseg(*arguments: str) -> subprocess.Popen[bytes]:
 class TestWhatARunLeaves:
     def test_files(self, finished: Any) -> None:
         names = {path.name for path in finished.out.iterdir()}
-        assert names == {BEST, LAST, CONFIG, STATE, METRICS, CURVES, EVENTS}
+        assert names == {BATCH, BEST, LAST, CONFIG, STATE, METRICS, CURVES, EVENTS}
 
     def test_files_follow_the_umask(self, finished: Any) -> None:
         umask = os.umask(0)
@@ -177,6 +178,18 @@ def test_a_killed_run_goes_on_to_the_same_end(tiny: Any, train_tiny: Any, tmp_pa
     events = EventAccumulator(str(killed.out / EVENTS))
     events.Reload()
     assert [event.step for event in events.Scalars("loss")] == list(range(1, 6))
+
+
+@pytest.mark.slow
+def test_a_bug_ends_the_run_and_its_workers(tiny: Any, tmp_path: Path) -> None:
+    program = (
+        "from edgeseg.cli import main\nfrom edgeseg.training import loop\n"
+        "def broken(*_): raise ZeroDivisionError('a bug')\n"
+        "loop.make_objective = lambda *_: broken\nmain()\n"
+    )
+    command = [sys.executable, "-c", program, "train", *flags(tiny(tmp_path / "run", workers=2))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1 and done.stderr.rstrip().endswith("ZeroDivisionError: a bug")
 
 
 class Stop(BaseException):

@@ -90,6 +90,15 @@ class TestFolder:
         (tmp_path / "old").rename(tmp_path / "new")
         check_folder(tiny(tmp_path / "new", workers=2), resume=True)
 
+    def test_a_run_begun_before_there_was_a_setting_has_its_default(self, tiny: Any, tmp_path: Path) -> None:
+        config = tiny(tmp_path / "run")
+        save_config(config, config.out / CONFIG)
+        lines = (config.out / CONFIG).read_text().splitlines(keepends=True)
+        (config.out / CONFIG).write_text("".join(line for line in lines if not line.startswith("aux_weight:")))
+        check_folder(config, resume=True)
+        with pytest.raises(ConfigError, match=r"aux_weight was 0\.4 and is 0\.1"):
+            check_folder(replace(config, loss=replace(config.loss, aux_weight=0.1)), resume=True)
+
     def test_every_other_setting_counts(self, tiny: Any, tmp_path: Path) -> None:
         config = tiny(tmp_path / "run")
         save_config(config, config.out / CONFIG)
