@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from edgeseg.cli.console import answer_json, note, progress
 from edgeseg.config import TrainConfig
+from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
 from edgeseg_runtime.progress import silent
 
+if TYPE_CHECKING:
+    from edgeseg.data.base import SegmentationData
 
-def train(*, config: TrainConfig, resume: bool = False, json: bool = False) -> None:
+
+def train(*, config: TrainConfig, resume: bool = False, find_lr: bool = False, json: bool = False) -> None:
     """Train a model on labelled pictures.
 
     Leaves in --out: best.safetensors and last.safetensors, config.yaml,
@@ -22,6 +27,7 @@ def train(*, config: TrainConfig, resume: bool = False, json: bool = False) -> N
 
       edgeseg train --data camvid --model fast_scnn --epochs 60 --out runs/camvid
       edgeseg train --config runs/camvid/config.yaml --resume
+      edgeseg train --data camvid --find-lr --out runs/lr
       edgeseg train --data camvid --model fast_scnn --teacher runs/big --out runs/taught
       edgeseg train --data camvid --qat --init runs/camvid --out runs/camvid-qat
 
@@ -29,6 +35,9 @@ def train(*, config: TrainConfig, resume: bool = False, json: bool = False) -> N
     ----------
     resume
         Go on with the run in --out; its settings must be the same.
+    find_lr
+        Train a hundred steps while the learning rate rises, leave lr.png and lr.csv in --out, name the rate at which
+        the loss falls fastest, and keep nothing else.
     json
         Print the result as JSON.
     """
@@ -47,11 +56,28 @@ def train(*, config: TrainConfig, resume: bool = False, json: bool = False) -> N
         for split in (settings.split, settings.val_split)
     )
     say(f"{settings.data}: {len(train_data)} {settings.split} and {len(val_data)} {settings.val_split} pictures")
+    if find_lr:
+        _find_learning_rate(config, train_data, resume, json)
+        return
     result = run(config, train_data, val_data, resume=resume, progress=show, report=say)
     if json and first:
         answer_json({"out": str(config.out), **asdict(result)})
     else:
         say(f"{config.out}: val mIoU {result.best_mean_iou:.4f} in epoch {result.best_epoch}, {result.seconds:.0f} s")
+
+
+def _find_learning_rate(config: TrainConfig, data: SegmentationData, resume: bool, json: bool) -> None:
+    from edgeseg.training.lr_range import PICTURE, find_learning_rate
+
+    if resume:
+        raise ConfigError("--find-lr begins anew; leave --resume away")
+    found = find_learning_rate(config, data, progress=progress)
+    rate = found.suggestion
+    found.write(config.out)
+    if json:
+        answer_json({"out": str(config.out), "lr": rate, "rates": found.rates, "losses": found.losses})
+    else:
+        print(f"the loss falls fastest at a learning rate of {rate:.2g}; see {config.out / PICTURE}")
 
 
 def _nothing(_message: str) -> None:

@@ -288,7 +288,7 @@ def test_opencvs_own_threads_are_given_back(colour_contract: Contract) -> None:
 
 def test_there_is_a_lane_for_every_thread() -> None:
     assert default_lanes(threads=3) == 3
-    assert default_lanes() == usable_cores()
+    assert default_lanes() == 2 * usable_cores()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from edgeseg.data.augment_config import AugmentConfig
 from edgeseg.data.open import open_data
 from edgeseg.data.sampling import RareClassSampler
 from edgeseg.training.batch_preview import BATCH, first_items, write_batch
-from edgeseg.training.loop import make_loader
+from edgeseg.training.loading import make_loader
 from edgeseg.training.runlog import METRICS
 from edgeseg.training.start import make_contract
 from edgeseg_runtime.errors import ConfigError
