@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 
 from edgeseg_runtime.preprocess import Image
-from tests.servers.scene import draw, now
+from tests.servers.scene import Stamp, draw
 
 START = b"\x00\x00\x00\x01"
 
 
 def jpeg(number: int = 1, size: tuple[int, int] = (240, 320), quality: int = 90) -> bytes:
-    """A picture with some noise, as cameras' have it."""
-    image = draw(now(number), size)
+    """A picture with some noise, as cameras' have it; the same each time."""
+    image = draw(Stamp(number, number / 25), size)
     noise = np.random.default_rng(number).normal(0, 6, image.shape)
     image = np.clip(image + noise, 0, 255).astype(np.uint8)
     return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

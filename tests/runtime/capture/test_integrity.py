@@ -57,12 +57,9 @@ def test_whole_pictures_are_shown(log: FfmpegLog) -> None:
     assert integrity.damaged == 0
 
 
-@pytest.mark.parametrize(("damage", "at_least"), [(cut, 1.0), (without_a_piece, 0.85), (overwritten, 0.7)])
+@pytest.mark.parametrize(("damage", "at_least"), [(cut, 1.0), (without_a_piece, 0.95), (overwritten, 0.75)])
 def test_damaged_jpeg_is_not_shown(log: FfmpegLog, damage: Damage, at_least: float) -> None:
-    """Most bytes that are missing are found; some that were replaced make another valid picture.
-
-    The pictures hold the time, so they differ from run to run: of missing bytes about 95 % are found.
-    """
+    """Bytes that are missing are found; some bytes that were replaced make another valid picture."""
     chance, integrity, visible, hidden = random.Random(5), Integrity(decoder("mjpeg"), log), 0, 0
     for number in range(60):
         whole = jpeg(number)
