@@ -7,6 +7,7 @@ clip, over and over, as motion JPEG to whoever connects: at any time the frame t
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic, sleep
 
@@ -42,6 +43,16 @@ def serve(clip: str) -> None:
         pictures.append(read[1])  # type: ignore[arg-type]
     if not pictures or pictures[0].shape[1] < BITS * SIDE:
         raise SystemExit(f"{clip} gives no frames at least {BITS * SIDE} pixels wide")
+
+    def encoded(number: int) -> bytes:
+        picture = numbered(pictures[number % len(pictures)], number)
+        return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+
+    serve_due(encoded, FPS)
+
+
+def serve_due(picture: Callable[[int], bytes], fps: float) -> None:
+    """Serve the JPEG that is due, of `fps` a second, to whoever asks, until killed."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     began = monotonic() + 0.5
 
@@ -50,17 +61,16 @@ def serve(clip: str) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
             self.end_headers()
-            number = max(0, int((monotonic() - began) * FPS))
+            number = max(0, int((monotonic() - began) * fps))
             while True:
-                sleep(max(0.0, began + number / FPS - monotonic()))
-                picture = numbered(pictures[number % len(pictures)], number)
-                data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+                sleep(max(0.0, began + number / fps - monotonic()))
+                data = picture(number)
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
                 try:
                     self.wfile.write(head.encode() + data + b"\r\n")
                 except OSError:
                     return
-                number = max(number + 1, int((monotonic() - began) * FPS))
+                number = max(number + 1, int((monotonic() - began) * fps))
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

@@ -8,12 +8,10 @@ the one that is due, and none late.
 from __future__ import annotations
 
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from time import monotonic, sleep
 
 import cv2
 
-from edgeseg_bench.numbered_camera import BITS, SIDE, number_of, numbered
+from edgeseg_bench.numbered_camera import BITS, SIDE, number_of, numbered, serve_due
 from edgeseg_runtime.preprocess import Image
 
 FRAMES = 1200
@@ -45,31 +43,7 @@ def age_of(image: Image, now: float, began: float, fps: float) -> float:
 def serve(clip: str, fps: float) -> None:
     """Serve until killed."""
     pictures = encoded(clip)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    began = monotonic() + 0.5
-
-    class Camera(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-            self.end_headers()
-            number = max(0, int((monotonic() - began) * fps))
-            while True:
-                sleep(max(0.0, began + number / fps - monotonic()))
-                data = pictures[number % FRAMES]
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
-                try:
-                    self.wfile.write(head.encode() + data + b"\r\n")
-                except OSError:
-                    return
-                number = max(number + 1, int((monotonic() - began) * fps))
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    server.RequestHandlerClass = Camera
-    print(server.server_address[1], began, flush=True)
-    server.serve_forever()
+    serve_due(lambda number: pictures[number % FRAMES], fps)
 
 
 if __name__ == "__main__":

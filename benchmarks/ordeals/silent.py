@@ -8,7 +8,7 @@ from typing import Any
 from ordeals import judge
 from ordeals.stage import SIZE, Stage, camera, how_ended, pause, settle
 from ordeals.trace import Trace
-from ordeals.words import false_words, noticed_words, seconds_words
+from ordeals.words import outage_words
 from tests.servers.scene import Scene
 
 SILENT_SECONDS = 15.0
@@ -43,5 +43,4 @@ def figures(trace: Trace, silent_at: float, back_at: float, end: float) -> dict[
 
 def cell(figures: dict[str, Any]) -> str:
     """Say it in a few words."""
-    back = seconds_words("back after", figures["back_seconds"], figures["ended"] or f"not back in {BACK_SECONDS:g} s")
-    return "; ".join([noticed_words(figures), back, false_words(figures["given_as_live"])])
+    return outage_words(figures, BACK_SECONDS)

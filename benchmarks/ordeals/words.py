@@ -34,3 +34,9 @@ def false_words(given: dict[str, Any]) -> str:
         return "nothing false given as live"
     oldest = f", oldest {given['oldest_seconds']:.1f} s" if given["old"] else ""
     return f"given as live: {', '.join(false)}{oldest}"
+
+
+def outage_words(figures: dict[str, Any], waited: float) -> str:
+    """Say how an outage was noticed, when pictures came back, and what false ones were given out."""
+    back = seconds_words("back after", figures["back_seconds"], figures["ended"] or f"not back in {waited:g} s")
+    return "; ".join([noticed_words(figures), back, false_words(figures["given_as_live"])])

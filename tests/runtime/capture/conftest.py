@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import pytest
 
@@ -13,8 +13,8 @@ from edgeseg_runtime.capture.camera import Camera
 from edgeseg_runtime.capture.complaints import printed
 from edgeseg_runtime.capture.options import CaptureOptions
 from edgeseg_runtime.events import Event, Events
-from tests.servers.base import CameraServer
-from tests.servers.scene import Scene, Stamp, read
+from tests.servers.scene import Stamp, read
+from tests.servers.several import Serve, camera_servers
 
 FAST = CaptureOptions(
     connect_timeout=3.0,
@@ -30,14 +30,6 @@ FAST = CaptureOptions(
 )
 PATIENCE = 20.0
 """Seconds after which something that should come about at once is taken to have failed: the machine may be busy."""
-
-AnyServer = TypeVar("AnyServer", bound=CameraServer)
-
-
-class Serve(Protocol):
-    """Makes a server; see `camera_server`."""
-
-    def __call__(self, kind: type[AnyServer], scene: Scene | None = None, *, up: bool = True) -> AnyServer: ...
 
 
 @dataclass(frozen=True)
@@ -133,15 +125,5 @@ def watch() -> Iterator[Watch]:
 @pytest.fixture
 def camera_server() -> Iterator[Serve]:
     """Return a function that makes a server of a kind, with its scene; all go at the end."""
-    servers: list[CameraServer] = []
-
-    def make(kind: type[AnyServer], scene: Scene | None = None, *, up: bool = True) -> AnyServer:
-        server = kind(scene)
-        servers.append(server)
-        if up:
-            server.up()
-        return server
-
-    yield make
-    for server in servers:
-        server.down()
+    with camera_servers() as make:
+        yield make

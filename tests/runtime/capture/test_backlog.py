@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from edgeseg_runtime.preprocess import Image
-from tests.runtime.capture.conftest import PATIENCE, Serve, Watch
+from tests.runtime.capture.conftest import PATIENCE, Watch
 from tests.servers.mjpeg import MjpegServer
 from tests.servers.scene import Scene, read
+from tests.servers.several import Serve
 
 OLD = 0.6
 """Seconds: a picture of this age is not what the camera sees now."""

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.runtime.capture.conftest import Serve, Watch
+from tests.runtime.capture.conftest import Watch
 from tests.servers.base import CameraServer
 from tests.servers.mjpeg import MjpegServer, part
 from tests.servers.rtsp import RtspServer
 from tests.servers.scene import Scene
+from tests.servers.several import Serve
 
 BOTH = pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
 MAINLY_RTSP = pytest.mark.parametrize("kind", [RtspServer, pytest.param(MjpegServer, marks=pytest.mark.slow)])

@@ -7,10 +7,11 @@ import cv2
 import pytest
 
 from edgeseg_runtime.preprocess import Image
-from tests.runtime.capture.conftest import Serve, Watch
+from tests.runtime.capture.conftest import Watch
 from tests.servers.mjpeg import MjpegServer
 from tests.servers.rtsp import RtspServer
 from tests.servers.scene import Scene, read
+from tests.servers.several import Serve
 
 
 def test_one_jpeg_in_three(watch: Watch, camera_server: Serve) -> None:

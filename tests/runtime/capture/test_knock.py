@@ -10,8 +10,9 @@ import pytest
 from edgeseg_runtime.capture import knock as knocking
 from edgeseg_runtime.capture.knock import knock
 from edgeseg_runtime.capture.states import Lost
-from tests.runtime.capture.conftest import PATIENCE, Serve, Watch
+from tests.runtime.capture.conftest import PATIENCE, Watch
 from tests.servers.rtsp import RtspServer
+from tests.servers.several import Serve
 
 
 def test_nothing_answers(camera_server: Serve) -> None:

@@ -15,11 +15,12 @@ import pytest
 
 from edgeseg_runtime.capture.options import CaptureOptions
 from edgeseg_runtime.sources.base import Frame
-from tests.runtime.capture.conftest import FAST, PATIENCE, Serve, Watch, Watched
+from tests.runtime.capture.conftest import FAST, PATIENCE, Watch, Watched
 from tests.servers.base import CameraServer
 from tests.servers.mjpeg import MjpegServer
 from tests.servers.rtsp import RtspServer
 from tests.servers.scene import Scene, read
+from tests.servers.several import Serve
 
 BOTH = pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
 MAINLY_RTSP = pytest.mark.parametrize("kind", [RtspServer, pytest.param(MjpegServer, marks=pytest.mark.slow)])

@@ -15,11 +15,12 @@ from edgeseg_runtime.capture.options import CaptureOptions
 from edgeseg_runtime.errors import MissingExtraError, SourceError
 from tests.conftest import ColourClip
 from tests.conftest import Serve as ServeFile
-from tests.runtime.capture.conftest import FAST, Serve, Watch
+from tests.runtime.capture.conftest import FAST, Watch
 from tests.servers.base import CameraServer
 from tests.servers.mjpeg import MjpegServer
 from tests.servers.rtsp import RtspServer
 from tests.servers.scene import Scene
+from tests.servers.several import Serve
 
 PASSWORD = "pa55-w0rd-of-joe"
 

@@ -13,9 +13,10 @@ from dataclasses import replace
 import pytest
 
 from edgeseg_runtime.capture.options import CaptureOptions
-from tests.runtime.capture.conftest import FAST, PATIENCE, Serve, Watch, Watched
+from tests.runtime.capture.conftest import FAST, PATIENCE, Watch, Watched
 from tests.servers.mjpeg import MjpegServer
 from tests.servers.rtsp import RtspServer
+from tests.servers.several import Serve
 
 
 def worker(watched: Watched) -> int:

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from edgeseg_runtime.contract import Contract
 from tests.edgeseg.cli.acceptance.command import Command
-from tests.servers.base import CameraServer
-from tests.servers.scene import Scene
+from tests.servers.several import Serve, camera_servers
 
 if TYPE_CHECKING:
     from tests.conftest import TinyModel
-
-AnyServer = TypeVar("AnyServer", bound=CameraServer)
-
-
-class Serve(Protocol):
-    """Makes a camera; see `camera_server`."""
-
-    def __call__(self, kind: type[AnyServer], scene: Scene | None = None, *, up: bool = True) -> AnyServer: ...
 
 
 class Start(Protocol):
@@ -34,18 +25,8 @@ class Start(Protocol):
 @pytest.fixture
 def camera_server() -> Iterator[Serve]:
     """Return a function that makes a camera of a kind; all go at the end."""
-    servers: list[CameraServer] = []
-
-    def make(kind: type[AnyServer], scene: Scene | None = None, *, up: bool = True) -> AnyServer:
-        server = kind(scene)
-        servers.append(server)
-        if up:
-            server.up()
-        return server
-
-    yield make
-    for server in servers:
-        server.down()
+    with camera_servers() as make:
+        yield make
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from tests.servers.rtsp import RtspServer
 from tests.servers.scene import Scene, Stamp, draw, read
 
 if TYPE_CHECKING:
-    from tests.edgeseg.cli.acceptance.conftest import Serve, Start
+    from tests.edgeseg.cli.acceptance.conftest import Start
+    from tests.servers.several import Serve
 
 NOTICED, BACK = 1.0, 2.0
 """Seconds: the most until an absence is noticed, and from the return to a fresh mask."""

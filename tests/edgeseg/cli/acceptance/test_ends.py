@@ -23,7 +23,8 @@ from tests.servers.rtsp import RtspServer
 from tests.servers.scene import Scene
 
 if TYPE_CHECKING:
-    from tests.edgeseg.cli.acceptance.conftest import Serve, Start
+    from tests.edgeseg.cli.acceptance.conftest import Start
+    from tests.servers.several import Serve
 
 END_SECONDS, ORPHAN_SECONDS, LOST_SECONDS = 2.0, 2.0, 2.0
 

@@ -23,7 +23,8 @@ from tests.servers.mjpeg import MjpegServer
 from tests.servers.scene import Scene, read
 
 if TYPE_CHECKING:
-    from tests.edgeseg.cli.acceptance.conftest import Serve, Start
+    from tests.edgeseg.cli.acceptance.conftest import Start
+    from tests.servers.several import Serve
 
 pytestmark = pytest.mark.slow
 FPS = 30

@@ -18,7 +18,8 @@ from tests.servers.rtsp import RtspServer
 from tests.servers.scene import Scene, read
 
 if TYPE_CHECKING:
-    from tests.edgeseg.cli.acceptance.conftest import Serve, Start
+    from tests.edgeseg.cli.acceptance.conftest import Start
+    from tests.servers.several import Serve
 
 LOSS = 0.01
 """Share of their frames that the others may lose because of a dead one."""
