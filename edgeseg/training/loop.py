@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from edgeseg.training.start import describe, make_contract, make_distiller, make
 from edgeseg.training.state import State, begin, check_folder
 from edgeseg.training.supervision import Supervised, supervised_objective
 from edgeseg_export.deployable import Deployable, TorchSegmenter
+from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.metrics import Scores
 from edgeseg_runtime.progress import Progress, silent
@@ -84,21 +85,15 @@ def train(
     else:
         progress = silent
     fabric.launch()
-    loader = make_loader(config, train_data, contract, fabric, progress)
-    criterion = make_criterion(config, train_data, fabric.device)
-    torch.manual_seed(config.machine.seed)
-    module = make_module(config, contract, train_data, fresh=not resume, progress=progress, report=report)
-    module = module.to(fabric.device)
-    state = make_state(config, module, steps=epochs * steps_an_epoch(len(loader), config.optim.accumulate))
-    distiller = make_distiller(config, module, fabric.device)  # after the average was copied, which it must not watch
+    loader, module, state, objective = assemble(
+        config, contract, train_data, fabric, fresh=not resume, progress=progress, report=report
+    )
     if resume:
         state.load(config.out)
     elif fabric.is_global_zero:
         write_batch(config.out / BATCH, first_items(loader), contract)
         begin(config, state)
-    objective, described = make_objective(criterion, distiller, fabric), describe(config, contract)
-    if isinstance(module, Supervised):
-        objective = supervised_objective(objective, criterion, module, config.loss.aux_weight)
+    described = describe(config, contract)
     # Fabric's optimiser only wraps the state's own, which is what the schedule drives and what is saved.
     wrapped, optimizer = fabric.setup(module, state.optimizer)
     with RunLog(config.out, state.epoch) if fabric.is_global_zero else nullcontext() as log:
@@ -131,6 +126,39 @@ def make_fabric(config: TrainConfig) -> Fabric:
     accelerator = choose_accelerator(config.machine.device, processes.here)
     precision = choose_precision(config.machine.precision, accelerator, config.model.qat)
     return Fabric(accelerator=accelerator, devices=processes.here, num_nodes=processes.machines, precision=precision)
+
+
+class Parts(NamedTuple):
+    """What a training step needs."""
+
+    loader: DataLoader[tuple[Tensor, Tensor]]
+    module: Deployable
+    state: State
+    objective: Objective
+
+
+def assemble(
+    config: TrainConfig,
+    contract: Contract,
+    data: SegmentationData,
+    fabric: Fabric,
+    *,
+    fresh: bool = True,
+    progress: Progress = silent,
+    report: Callable[[str], None] = print,
+) -> Parts:
+    """Make the parts of a run that has not begun; see `make_module` for `fresh` and `report`."""
+    loader = make_loader(config, data, contract, fabric, progress)
+    criterion = make_criterion(config, data, fabric.device)
+    torch.manual_seed(config.machine.seed)
+    module = make_module(config, contract, data, fresh=fresh, progress=progress, report=report).to(fabric.device)
+    steps = given(config.optim.epochs) * steps_an_epoch(len(loader), config.optim.accumulate)
+    state = make_state(config, module, steps)
+    distiller = make_distiller(config, module, fabric.device)  # after the average was copied, which it must not watch
+    objective = make_objective(criterion, distiller, fabric)
+    if isinstance(module, Supervised):
+        objective = supervised_objective(objective, criterion, module, config.loss.aux_weight)
+    return Parts(loader, module, state, objective)
 
 
 def train_epoch(

@@ -11,15 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from edgeseg.config import TrainConfig
 from edgeseg.data.base import SegmentationData
-from edgeseg.training.loading import make_loader
-from edgeseg.training.loop import make_fabric, make_state
-from edgeseg.training.objective import make_criterion, make_objective
-from edgeseg.training.start import make_contract, make_distiller, make_module, resolve
-from edgeseg.training.supervision import Supervised, supervised_objective
+from edgeseg.training.loop import assemble, make_fabric
+from edgeseg.training.start import make_contract, resolve
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
 from edgeseg_runtime.files import atomic_path, write_text
@@ -97,14 +92,10 @@ def find_learning_rate(
     if fabric.world_size > 1:
         raise ConfigError("--find-lr needs one process; leave --devices and torchrun away")
     contract = make_contract(config, data)
-    loader = make_loader(config, data, contract, fabric, progress)
-    criterion = make_criterion(config, data, fabric.device)
-    torch.manual_seed(config.machine.seed)
-    module = make_module(config, contract, data, progress=progress, report=lambda _: None).to(fabric.device)
-    state = make_state(replace(config, optim=replace(config.optim, lr=1.0)), module, steps)
-    objective = make_objective(criterion, make_distiller(config, module, fabric.device), fabric)
-    if isinstance(module, Supervised):
-        objective = supervised_objective(objective, criterion, module, config.loss.aux_weight)
+    config = replace(config, optim=replace(config.optim, lr=1.0))
+    loader, module, state, objective = assemble(
+        config, contract, data, fabric, progress=progress, report=lambda _: None
+    )
     wrapped, optimizer = fabric.setup(module, state.optimizer)
     shares = [group["initial_lr"] for group in state.optimizer.param_groups]  # of a rate of 1: a trunk has less
     rates, losses = [], []
