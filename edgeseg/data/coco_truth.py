@@ -13,9 +13,10 @@ from edgeseg.data.base import IGNORE, BadFileError, ShapeError
 from edgeseg.data.coco_index import CocoIndex
 from edgeseg.data.files import Pair, Size, check_size
 from edgeseg.data.pictures import read_stored
-from edgeseg.data.polygons import Region, fill, paint, place, small_on_top, union
+from edgeseg.data.polygons import fill, paint, place, small_on_top, union
 from edgeseg.data.rle import decode, unsqueeze
 from edgeseg.data.shapes import flat_points, need, told_as
+from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.preprocess import Mask
 
 _SHOWN = 5  # segment ids named in an error

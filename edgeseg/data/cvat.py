@@ -16,10 +16,11 @@ import numpy as np
 from edgeseg.data.base import BadFileError, Rgb, ShapeError
 from edgeseg.data.files import Layout, Pair, Problem, Size, check_size, in_name_order
 from edgeseg.data.named import NamedClasses, named_classes
-from edgeseg.data.polygons import Points, Region, box, ellipse, fill, paint, place
+from edgeseg.data.polygons import Points, box, ellipse, fill, paint, place
 from edgeseg.data.rle import decode
 from edgeseg.data.shapes import hex_color, number, points, told_as
 from edgeseg_runtime.errors import DatasetError
+from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.preprocess import Mask
 
 WHOLE = "all"

@@ -17,8 +17,9 @@ from edgeseg.data.base import BadFileError, ShapeError
 from edgeseg.data.files import Layout, Pair, Pairing, Problem, Size, check_size, list_pictures, read_lines
 from edgeseg.data.jsonfiles import read_json
 from edgeseg.data.named import NamedClasses, named_classes
-from edgeseg.data.polygons import Region, box, ellipse, fill, paint, place
+from edgeseg.data.polygons import box, ellipse, fill, paint, place
 from edgeseg.data.shapes import embedded_mask, need, points, told_as
+from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.preprocess import Mask
 
 SPLITS = ("train", "val", "test")

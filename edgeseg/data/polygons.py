@@ -12,13 +12,13 @@ for those.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg_runtime.instances.region import EMPTY, Region
 from edgeseg_runtime.preprocess import Mask
 
 Points: TypeAlias = npt.NDArray[np.float64]
@@ -27,24 +27,6 @@ Rule = Literal["even-odd", "nonzero"]
 """What is inside where outlines overlap: what an odd number of them enclose, so that a ring inside another is a hole,
 or what they go around, so that two rings of the same direction are one area."""
 _ROUND = 64  # corners of an ellipse per quarter turn: less than 0.1 px off at a radius of 1,000
-
-
-@dataclass(frozen=True, eq=False)
-class Region:
-    """Some pixels of a picture."""
-
-    top: int
-    left: int
-    inside: npt.NDArray[np.bool_]
-    """Which pixels of the box at (top, left) belong to it."""
-
-    @property
-    def area(self) -> int:
-        """Number of pixels."""
-        return int(np.count_nonzero(self.inside))
-
-
-EMPTY = Region(0, 0, np.zeros((0, 0), np.bool_))
 
 
 def fill(rings: Sequence[Points], height: int, width: int, rule: Rule = "even-odd") -> Region:

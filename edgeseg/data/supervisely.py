@@ -16,8 +16,9 @@ from edgeseg.data.base import ShapeError
 from edgeseg.data.files import Layout, Pair, Pairing, Problem, Size, check_size, list_pictures
 from edgeseg.data.jsonfiles import read_json
 from edgeseg.data.named import NamedClasses, named_classes
-from edgeseg.data.polygons import Region, fill_pixels, paint, place
+from edgeseg.data.polygons import fill_pixels, paint, place
 from edgeseg.data.shapes import embedded_mask, hex_color, need, points, told_as
+from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.preprocess import Mask
 
 LOOKED_FOR = "Supervisely: meta.json and SET/img/ + SET/ann/*.json; each set is a split under its own name"

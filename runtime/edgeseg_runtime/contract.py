@@ -23,7 +23,7 @@ Task = Literal["semantic", "instance"]
 ColorOrder = Literal["rgb", "bgr"]
 Resize = Literal["stretch", "letterbox"]
 Interpolation = Literal["bilinear", "area", "nearest"]
-Output = Literal["scores", "mask"]
+Output = Literal["scores", "mask", "prototypes", "detections"]
 Precision = Literal["float32", "bf16", "int8"]
 
 GRAY_MEAN, GRAY_STD = (128 / 255,) * 3, (0.25,) * 3
@@ -32,8 +32,32 @@ uint8 frame itself as its quantised input (zero point 128), at no cost and with 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """What backbones with ImageNet weights were trained with."""
 
+OUTPUTS: dict[Output, tuple[str, ...]] = {
+    "scores": ("scores",),
+    "mask": ("mask",),
+    "prototypes": ("boxes", "scores", "coefficients", "prototypes"),
+    "detections": ("boxes", "labels", "scores", "masks"),
+}
+"""The graph's outputs by name. The first two are of semantic models, the others of instance models:
+
+`scores`: float32 (N, classes, h, w), usually coarser than the input; `mask`: uint8 (N, height, width).
+
+`prototypes` (N, K candidates of which most are nothing, all float32): boxes (N, K, 4) left, top, right, bottom in
+pixels of the input; scores (N, K, classes) in 0..1; coefficients (N, K, p); prototypes (N, p, h, w). A candidate's mask
+is where the sum of its coefficients times the prototypes is above 0, within its box. Duplicates are still in.
+
+`detections` (of one picture, n objects, duplicates removed): float32 boxes (n, 4) in pixels of the input; int64 labels
+(n,); float32 scores (n,), falling; float32 masks (n, m, m), probabilities over the box.
+"""
+TASK_OUTPUTS: dict[Task, tuple[Output, ...]] = {
+    "semantic": ("scores", "mask"),
+    "instance": ("prototypes", "detections"),
+}
+
 MAX_CLASSES = 255
 """Masks are uint8 and 255 is left for pixels that carry no class."""
+MAX_OBJECTS = 10_000
+"""In a picture."""
 MAX_PIXELS = 64_000_000
 """Of a model's input: a file that declares more than any camera gives is damaged or means harm."""
 
@@ -44,6 +68,26 @@ class Label:
 
     name: str
     color: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of an instance model's candidates count as objects. Raises ContractError for values out of range."""
+
+    thresholds: tuple[float, ...]
+    """For each class the score that an object must reach, 0..1."""
+    overlap: float = 0.6
+    """Of two boxes of one class with a larger IoU than this, only the surer one is an object."""
+    limit: int = 100
+    """At most so many objects in a picture, the surest."""
+
+    def __post_init__(self) -> None:
+        if not all(0 <= value <= 1 for value in self.thresholds):
+            raise ContractError(f"score thresholds must be in 0..1, got {self.thresholds}")
+        if not 0 < self.overlap <= 1:
+            raise ContractError(f"the overlap must be above 0 and at most 1, got {self.overlap}")
+        if not 1 <= self.limit <= MAX_OBJECTS:
+            raise ContractError(f"the limit must be 1 to {MAX_OBJECTS} objects, got {self.limit}")
 
 
 @dataclass(frozen=True)
@@ -70,7 +114,9 @@ class Contract:
     """Subtracted inside the graph, in the order of `color_order`, for pixels scaled to 0..1."""
     std: tuple[float, float, float] = GRAY_STD
     output: Output = "scores"
-    """`scores`: float32 (N, classes, h, w), usually coarser than the input; `mask`: uint8 (N, height, width)."""
+    """See OUTPUTS."""
+    selection: Selection | None = None
+    """Of instance models; None for semantic ones."""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -97,9 +143,20 @@ class Contract:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ContractError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        self._check_task()
         for label in self.labels:
             if len(label.color) != 3 or not all(0 <= value <= 255 for value in label.color):
                 raise ContractError(f"colour of {label.name!r} must be three values in 0..255, got {label.color}")
+
+    def _check_task(self) -> None:
+        if self.output not in TASK_OUTPUTS[self.task]:
+            allowed = " or ".join(TASK_OUTPUTS[self.task])
+            raise ContractError(f"the output of a model for the task {self.task} is {allowed}, got {self.output!r}")
+        if (self.selection is not None) != (self.task == "instance"):
+            raise ContractError("instance models have a selection of objects, and no others do")
+        if self.selection is not None and len(self.selection.thresholds) != len(self.labels):
+            count = len(self.selection.thresholds)
+            raise ContractError(f"{len(self.labels)} classes need as many score thresholds, got {count}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -143,6 +200,8 @@ class Contract:
             for name in ("height", "width", "ignore_index", "schema"):
                 if name in raw:
                     values[name] = _whole(raw[name])
+            if raw.get("selection") is not None:
+                values["selection"] = _selection(raw["selection"])
             return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise ContractError(f"the contract lacks or mistypes a field: {error!r}") from error
@@ -155,6 +214,15 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "interpolation": get_args(Interpolation),
     "output": get_args(Output),
 }
+
+
+def _selection(raw: dict[str, Any]) -> Selection:
+    values = dict(raw) | {"thresholds": tuple(float(value) for value in raw["thresholds"])}
+    if "overlap" in raw:
+        values["overlap"] = float(raw["overlap"])
+    if "limit" in raw:
+        values["limit"] = _whole(raw["limit"])
+    return Selection(**values)
 
 
 def _whole(value: Any) -> int:

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg_runtime.contract import ColorOrder, Contract, Interpolation, Label, Output, Resize, Task, voc_color
+from edgeseg_runtime.contract import (
+    TASK_OUTPUTS,
+    ColorOrder,
+    Contract,
+    Interpolation,
+    Label,
+    Resize,
+    Selection,
+    Task,
+    voc_color,
+)
 from edgeseg_runtime.errors import ContractError
 
 LABELS = (Label("road", (128, 64, 128)), Label("car", (64, 0, 128)))
@@ -16,25 +26,35 @@ PLAIN = Contract(labels=LABELS, height=24, width=32, mean=(0.485, 0.456, 0.406))
 
 triples = st.tuples(*[st.floats(-10, 10)] * 3)
 colors = st.tuples(*[st.integers(0, 255)] * 3)
-contracts = st.builds(
-    Contract,
-    labels=st.lists(
-        st.builds(Label, st.text(min_size=1), colors), min_size=1, max_size=9, unique_by=lambda x: x.name
-    ).map(tuple),
-    height=st.integers(1, 4096),
-    width=st.integers(1, 4096),
-    task=st.sampled_from(get_args(Task)),
-    ignore_index=st.integers(100, 255),
-    color_order=st.sampled_from(get_args(ColorOrder)),
-    resize=st.sampled_from(get_args(Resize)),
-    interpolation=st.sampled_from(get_args(Interpolation)),
-    mean=triples,
-    std=triples.map(lambda values: (abs(values[0]) + 0.1, abs(values[1]) + 0.1, abs(values[2]) + 0.1)),
-    output=st.sampled_from(get_args(Output)),
-)
+labels = st.lists(
+    st.builds(Label, st.text(min_size=1), colors), min_size=1, max_size=9, unique_by=lambda x: x.name
+).map(tuple)
 
 
-@given(contracts)
+@st.composite
+def contracts(draw: st.DrawFn) -> Contract:
+    table, task = draw(labels), draw(st.sampled_from(get_args(Task)))
+    thresholds = st.lists(st.floats(0, 1), min_size=len(table), max_size=len(table)).map(tuple)
+    selections = st.builds(Selection, thresholds, st.floats(0.1, 1), st.integers(1, 300))
+    rest = st.builds(
+        Contract,
+        labels=st.just(table),
+        height=st.integers(1, 4096),
+        width=st.integers(1, 4096),
+        task=st.just(task),
+        ignore_index=st.integers(100, 255),
+        color_order=st.sampled_from(get_args(ColorOrder)),
+        resize=st.sampled_from(get_args(Resize)),
+        interpolation=st.sampled_from(get_args(Interpolation)),
+        mean=triples,
+        std=triples.map(lambda values: (abs(values[0]) + 0.1, abs(values[1]) + 0.1, abs(values[2]) + 0.1)),
+        output=st.sampled_from(TASK_OUTPUTS[task]),
+        selection=selections if task == "instance" else st.none(),
+    )
+    return draw(rest)
+
+
+@given(contracts())
 def test_json_round_trip_is_equal(contract: Contract) -> None:
     assert Contract.from_json(contract.to_json()) == contract
     assert Contract.from_dict(asdict(contract)) == contract
@@ -49,6 +69,19 @@ def test_json_is_readable_by_others() -> None:
     assert raw["height"], raw["width"] == (24, 32)
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"thresholds": (0.5, 1.5)}, "score thresholds must be in 0..1"),
+        ({"thresholds": (), "overlap": 0.0}, "the overlap must be above 0 and at most 1, got 0.0"),
+        ({"thresholds": (), "limit": 0}, "the limit must be 1 to 10000 objects, got 0"),
+    ],
+)
+def test_a_selection_out_of_range(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(ContractError, match=words):
+        Selection(**values)
+
+
 def test_names_and_size_follow_index_and_row_column_order() -> None:
     assert PLAIN.names == ("road", "car")
     assert PLAIN.size == (24, 32)
@@ -58,6 +91,14 @@ def test_names_and_size_follow_index_and_row_column_order() -> None:
     ("change", "words"),
     [
         ({"labels": ()}, "1 to 255 labels, got 0"),
+        ({"task": "instance"}, "for the task instance is prototypes or detections, got 'scores'"),
+        ({"output": "detections"}, "for the task semantic is scores or mask, got 'detections'"),
+        ({"task": "instance", "output": "detections"}, "instance models have a selection"),
+        ({"selection": Selection((0.5, 0.5))}, "instance models have a selection of objects, and no others do"),
+        (
+            {"task": "instance", "output": "prototypes", "selection": Selection((0.5,))},
+            "2 classes need as many score thresholds, got 1",
+        ),
         ({"labels": tuple(Label(str(i), (0, 0, 0)) for i in range(256))}, "got 256"),
         ({"labels": (LABELS[0], LABELS[0])}, "must differ"),
         ({"labels": (Label("road", (0, 0, 256)),)}, "0..255"),

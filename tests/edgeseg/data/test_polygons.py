@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeseg.data.polygons import (
-    EMPTY,
     Points,
-    Region,
     Rule,
     box,
     ellipse,
@@ -23,6 +21,7 @@ from edgeseg.data.polygons import (
     small_on_top,
     union,
 )
+from edgeseg_runtime.instances.region import EMPTY, Region
 from tests.edgeseg.data.samples import rows
 
 SIZE = (6, 8)

@@ -33,16 +33,20 @@ def test_one_jpeg_in_three(watch: Watch, camera_server: Serve) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_one_jpeg_in_three_of_100_000(watch: Watch, camera_server: Serve) -> None:
-    server = camera_server(MjpegServer, Scene(damage_every=3, fps=1e6, size=(48, 64)))
+    server = camera_server(MjpegServer, Scene(damage_every=3, fps=2000, size=(48, 64)))
     watched = watch(server.url)
     camera, bad = watched.camera, 0
     pid = watched.live() and camera.worker_pid
     while camera.captured + camera.damaged < 100_000:
         bad += sum(one.stamp is None for one in watched.look(5.0, until=lambda: False))
+    assert (server.viewers, camera.worker_pid) == (1, pid), "no crash"
+    server.scene.silent = True
+    bad += sum(one.stamp is None for one in watched.look(2.0, until=lambda: False))
     assert bad == 0
-    assert camera.worker_pid == pid, "no crash"
-    assert abs(camera.damaged - (camera.captured + camera.damaged) / 3) < 50
-    assert server.viewers == 1
+    # Frames that a newer one overtook were never looked at, and some of them were damaged ones.
+    assert abs(camera.captured + camera.damaged + camera.late - server.sent) <= 1, "all that was missed is reported"
+    assert server.sent / 3 - camera.late - 1 <= camera.damaged <= server.sent / 3 + 1
+    assert camera.damaged > 30_000
 
 
 def test_opencv_shows_them(camera_server: Serve) -> None:

@@ -1,0 +1,1 @@
+"""Data sets whose truth tells objects apart."""
