@@ -2,6 +2,7 @@
 
     python benchmarks/temporal.py --out benchmarks/results/temporal_oracle.json
     python benchmarks/temporal.py --model runs/camvid/export/openvino-int8 --out temporal_model.json
+    python benchmarks/temporal.py --model runs/camvid/open/openvino-int8 --sizes --out temporal_sizes.json
 
 Without a model, an oracle stands in for it, so that what a trick alone loses is seen: `truth` says the true masks,
 `noisy` gives scores with errors of a stated kind. For each clip and trick: mean IoU against the truth, the two figures
@@ -38,6 +39,7 @@ from edgeseg_runtime.errors import ConfigError, EdgesegError
 from edgeseg_runtime.files import write_bytes, write_json
 from edgeseg_runtime.machine import machine_facts
 from edgeseg_runtime.segmenter import Segmenter
+from edgeseg_runtime.serving.sizes import contracts_at
 
 RESULT = Path(__file__).parent / "results" / "temporal_oracle.json"
 
@@ -62,6 +64,8 @@ class TemporalConfig:
 
     model: tuple[Path, ...] = ()
     """Exported files to measure with; the oracle if not given."""
+    sizes: bool = False
+    """Play no trick, but measure the models at the input sizes of `--adapt`; for those exported with --dynamic-size."""
     data: Path = Path(os.environ.get("EDGESEG_DATA", "../shared/data"))
     """Folder that holds camvid and davis; EDGESEG_DATA if not given."""
     seed: int = 0
@@ -75,6 +79,8 @@ class TemporalConfig:
 def temporal(*, config: TemporalConfig | None = None) -> None:
     """Play every clip with every trick and write down what became of its masks."""
     config = config or TemporalConfig()
+    if config.sizes and not config.model:
+        raise ConfigError("--sizes is about models; name one with --model")
     before = load_average()
     rows: list[dict[str, Any]] = []
     clips: list[dict[str, Any]] = []
@@ -83,8 +89,7 @@ def temporal(*, config: TemporalConfig | None = None) -> None:
         clips.append({"name": clip.name, "frames": len(clip.frames), "size": size, "fps": clip.fps})
         where = clip.origins
         for name, outputs, model_ms in sources(config, clip):
-            tricks = [OFF, *CARRIED, *SKIPPED, *LABELLED, *(NEEDS_SCORES if outputs.scores is not None else ())]
-            for trick in tricks:
+            for trick in tricks_for(config, outputs):
                 outcome = play(clip, outputs, trick, where)
                 rows.append({"source": name, "model_ms": model_ms, **outcome.as_dict()})
                 note(" · ".join([name, *cells(outcome)]))
@@ -118,13 +123,24 @@ def all_clips(config: TemporalConfig) -> Iterator[Clip]:
     yield from davis_clips(config.data)
 
 
+def tricks_for(config: TemporalConfig, outputs: Outputs) -> list[Trick]:
+    """Return what is done to each clip."""
+    if config.sizes:
+        return [OFF]
+    return [OFF, *CARRIED, *SKIPPED, *LABELLED, *(NEEDS_SCORES if outputs.scores is not None else ())]
+
+
 def sources(config: TemporalConfig, clip: Clip) -> Iterator[tuple[str, Outputs, float | None]]:
     """Yield the name of each model or oracle, what it says of the clip, and its core-milliseconds a frame."""
     if config.model:
         for path in config.model:
-            segmenter = Segmenter.load(path, threads=1)
-            if segmenter.contract.names == clip.names:
-                yield path.as_posix(), *model_outputs(segmenter, clip)
+            whole = Segmenter.load(path, threads=1)
+            if whole.contract.names != clip.names:
+                continue
+            for contract in contracts_at(whole.contract) if config.sizes else (whole.contract,):
+                segmenter = Segmenter.load(path, threads=1, contract=contract)
+                name = f"{path.as_posix()} at {contract.height}×{contract.width}" if config.sizes else path.as_posix()
+                yield name, *model_outputs(segmenter, clip)
         return
     contract = clip_contract(clip)
     yield "truth", Outputs(contract, [filled(truth) for truth in clip.truths]), None

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlsplit
 
-from edgeseg_runtime.web.address import Address
+from edgeseg_runtime.address import Address
 from ordeals import judge
 from ordeals.stage import SIZE, Stage, camera, how_ended, pause, settle
 from ordeals.trace import Trace

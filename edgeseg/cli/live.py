@@ -21,6 +21,7 @@ from edgeseg_runtime.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from edgeseg.cli.stream import StreamConfig
+    from edgeseg_runtime.address import Address
     from edgeseg_runtime.contract import Contract
     from edgeseg_runtime.events import Event, Events
     from edgeseg_runtime.live.loop import LiveLoop, LiveOptions
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from edgeseg_runtime.pipeline import Stop
     from edgeseg_runtime.preprocess import Image
     from edgeseg_runtime.telemetry.delivery import Delivery
-    from edgeseg_runtime.web.address import Address
     from edgeseg_runtime.web.server import WebServer
 
 SECRET_VARIABLE = "EDGESEG_WEBHOOK_SECRET"

@@ -14,9 +14,9 @@ from edgeseg_runtime.errors import ConfigError, OutputError
 from edgeseg_runtime.extras import require
 
 if TYPE_CHECKING:
+    from edgeseg_runtime.address import Address
     from edgeseg_runtime.capture.options import CaptureOptions
     from edgeseg_runtime.preprocess import Image
-    from edgeseg_runtime.web.address import Address
     from edgeseg_runtime.zones.file import ZoneMap
 
 
@@ -60,8 +60,9 @@ def _addresses(web: str | None, metrics: str | None) -> tuple[Address | None, Ad
     """Return where to listen, found free: together, so that one address for both is noticed."""
     if web is None and metrics is None:
         return None, None
-    require("aiohttp", "web")
-    from edgeseg_runtime.web.address import Address
+    if web is not None:
+        require("aiohttp", "web")
+    from edgeseg_runtime.address import Address
 
     with ExitStack() as held:
         found = {}

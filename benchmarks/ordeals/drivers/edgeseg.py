@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeseg.cli.stream import stop_on_signals
+from edgeseg_runtime.address import Address
 from edgeseg_runtime.capture.camera import Camera
 from edgeseg_runtime.events import Event, Events
 from edgeseg_runtime.live.base import LiveModel
@@ -16,7 +17,6 @@ from edgeseg_runtime.live.loop import LiveLoop
 from edgeseg_runtime.serving.server import ModelServer
 from edgeseg_runtime.serving.spec import ModelSpec
 from edgeseg_runtime.sinks.base import Shot, Sink
-from edgeseg_runtime.web.address import Address
 from edgeseg_runtime.web.server import WebServer
 from edgeseg_runtime.web.sink import WebSink
 from live import HeldBack

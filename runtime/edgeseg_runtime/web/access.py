@@ -19,8 +19,8 @@ from collections.abc import Collection
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest
 
+from edgeseg_runtime.address import Address
 from edgeseg_runtime.errors import ConfigError
-from edgeseg_runtime.web.address import Address
 from edgeseg_runtime.web.refusals import Refused
 
 TOKEN_LETTERS = 16

@@ -15,12 +15,12 @@ from time import monotonic
 
 from aiohttp import web
 
+from edgeseg_runtime.address import Address
 from edgeseg_runtime.errors import OutputError
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.live.status import Status
 from edgeseg_runtime.web.access import Gate, HostList, new_token
 from edgeseg_runtime.web.actions import Actions
-from edgeseg_runtime.web.address import Address
 from edgeseg_runtime.web.app import App
 from edgeseg_runtime.web.board import Board
 from edgeseg_runtime.web.calls import Caller

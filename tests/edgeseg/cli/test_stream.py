@@ -165,7 +165,7 @@ def test_without_a_display_a_window_beside_other_outputs_is_left_out(
         (["--camera", "0", "--lanes", "2"], "--lanes is for recordings"),
         (["--camera", "0", "--none", "--record", "REC", "--record-on", "cow>5%"], "cow"),
         (["--camera", "0", "--none", "--blur", "cow"], "cow"),
-        (["--camera", "0", "--none", "--web", "example.org:1"], "the viewer listens on an IP address"),
+        (["--camera", "0", "--none", "--web", "example.org:1"], "what is listened on is an IP address"),
         (["--camera", "0", "--none", "--webhook", "ftp://joe:hunter2@x/"], "http"),
         (["--camera", "0", "--device", "tpu", "--none"], "no device 'tpu'"),
         (["--camera", "0", "--opacity", "2", "--none"], "opacity must be in 0..1"),
@@ -206,7 +206,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--web", "example.org:1"], "the viewer listens on an IP address"),
+        (["--web", "example.org:1"], "what is listened on is an IP address"),
         (["--web", "99999"], "port must be 0 to 65535"),
         (["--web", "TAKEN"], "--web cannot listen on 127.0.0.1 port"),
         (["--metrics", "TAKEN"], "--metrics cannot listen on 127.0.0.1 port"),

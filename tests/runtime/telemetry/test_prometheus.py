@@ -197,3 +197,15 @@ def test_a_port_in_use_is_named() -> None:
 def test_a_degraded_model_shows() -> None:
     bad = replace(status(camera()), model=replace(MODEL, degraded=True))
     assert value(metrics_text(bad), "edgeseg_model_degraded") == 1
+
+
+def test_what_a_model_is_worked_with_shows() -> None:
+    text = metrics_text(
+        replace(status(camera()), model=replace(MODEL, smoothed=True, sizes={"180×240": 5, "360×480": 7}))
+    )
+    assert value(text, "edgeseg_model_smoothed") == 1
+    assert value(text, "edgeseg_model_frames_total", size="180×240") == 5
+    assert value(text, "edgeseg_model_frames_total", size="360×480") == 7
+    plain = metrics_text(status(camera()))
+    assert value(plain, "edgeseg_model_smoothed") == 0
+    assert "edgeseg_model_frames_total" not in plain

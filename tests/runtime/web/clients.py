@@ -16,13 +16,13 @@ import aiohttp
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg_runtime.address import Address
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.draw import color_table
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.result import SemanticResult, StageTimes
 from edgeseg_runtime.sinks.base import Shot
 from edgeseg_runtime.sources.base import Frame
-from edgeseg_runtime.web.address import Address
 from edgeseg_runtime.web.server import WebServer
 from edgeseg_runtime.web.sink import WebSink
 

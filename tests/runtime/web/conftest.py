@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgeseg_runtime.web.address import Address
+from edgeseg_runtime.address import Address
 from edgeseg_runtime.web.server import WebServer
 
 Serving = Callable[..., WebServer]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edgeseg_runtime.address import Address
 from edgeseg_runtime.contract import Contract
-from edgeseg_runtime.web.address import Address
 from edgeseg_runtime.web.controls import Controls
 from edgeseg_runtime.web.options import WebOptions
 from edgeseg_runtime.web.server import WebServer

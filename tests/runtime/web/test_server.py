@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 import pytest
 
+from edgeseg_runtime.address import Address
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError, OutputError
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.live.account import Account
 from edgeseg_runtime.live.status import CameraStatus, ModelStatus, Percentiles, Status
 from edgeseg_runtime.preprocess import Image
-from edgeseg_runtime.web.address import Address
 from edgeseg_runtime.web.controls import Controls, ZoneShape
 from edgeseg_runtime.web.options import WebOptions
 from edgeseg_runtime.web.packets import Kind

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from edgeseg_runtime.web.address import Address
+from edgeseg_runtime.address import Address
 
 PATIENCE = 40.0
 """Seconds after which something that should come about soon is taken to have failed: the machine may be busy."""

@@ -12,7 +12,7 @@ import aiohttp
 import cv2
 import numpy as np
 
-from edgeseg_runtime.web.address import Address
+from edgeseg_runtime.address import Address
 from tests.edgeseg.cli.acceptance.command import wait_until
 from tests.runtime.web.clients import parse
 from tests.servers.scene import Stamp, read

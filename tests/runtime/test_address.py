@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from edgeseg_runtime.address import Address
 from edgeseg_runtime.errors import ConfigError
-from edgeseg_runtime.web.address import Address
 from edgeseg_runtime.web.options import WebOptions
 
 

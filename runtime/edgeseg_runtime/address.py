@@ -1,4 +1,4 @@
-"""Where the viewer listens."""
+"""Where the viewer and the metrics listen."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Address:
             ipaddress.ip_address(self.host)
         except ValueError:
             raise ConfigError(
-                f"the viewer listens on an IP address, got {self.host!r}; leave it out for this machine only, "
+                f"what is listened on is an IP address, got {self.host!r}; leave it out for this machine only, "
                 "or give 0.0.0.0 for all its networks"
             ) from None
         if not 0 <= self.port <= 65535:
-            raise ConfigError(f"the viewer's port must be 0 to 65535, got {self.port}")
+            raise ConfigError(f"a port must be 0 to 65535, got {self.port}")
 
     @classmethod
     def parse(cls, text: str) -> Address:
         """Read `[HOST:]PORT`; an IPv6 address stands in brackets. Raises ConfigError."""
         found = _FORM.fullmatch(text)
         if found is None:
-            raise ConfigError(f"the viewer's address is [HOST:]PORT, like 8080 or 0.0.0.0:8080, got {text!r}")
+            raise ConfigError(f"an address to listen on is [HOST:]PORT, like 8080 or 0.0.0.0:8080, got {text!r}")
         host = (found["host"] or LOOPBACK).strip("[]")
         return cls(LOOPBACK if host.lower() == "localhost" else host, int(found["port"]))
 
