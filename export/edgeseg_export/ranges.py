@@ -63,12 +63,17 @@ class Values:
         """Shrink the range about zero to where its 256 steps describe the values best (least KL divergence).
 
         The rule of Migacz, "8-bit inference with TensorRT" (GTC 2017), for ranges that need not be symmetric.
+
+        Values next to zero do not count: any range has a step for zero itself, which is most of what leaves a ReLU.
+        Counted, they would be spread over the whole first step, and the narrowest range would always seem best.
         """
-        if self.counts.sum() == 0 or self.high <= self.low:
-            return self.low, self.high
         edges = np.linspace(self.low, self.high, BINS + 1)
+        counts = self.counts.copy()
+        counts[(edges[:-1] <= 0) & (edges[1:] >= 0)] = 0
+        if counts.sum() == 0 or self.high <= self.low:
+            return self.low, self.high
         tried = [(self.low * share, self.high * share) for share in SHRINKINGS]
-        losses = [_divergence(self.counts, edges, *bounds) for bounds in tried]
+        losses = [_divergence(counts, edges, *bounds) for bounds in tried]
         return tried[int(np.argmin(losses))]
 
 

@@ -79,6 +79,13 @@ class TestRules:
         assert low == pytest.approx(0, abs=1e-4)
         assert high < 2
 
+    def test_entropy_does_not_mind_how_many_values_a_relu_makes_zero(self) -> None:
+        positive = np.abs(np.random.default_rng(0).normal(size=200_000))
+        alone = values(np.append(positive, 0.0)).bounds("entropy")
+        for zeros in (200_000, 2_000_000):
+            assert values(np.append(positive, np.zeros(zeros))).bounds("entropy") == alone
+        assert alone[1] > 2.5, "more than 98 % of them are kept"
+
     @pytest.mark.parametrize("rule", ["minmax", "percentile", "entropy"])
     def test_a_range_lies_in_the_full_range(self, rule: Any) -> None:
         for seed in range(5):
