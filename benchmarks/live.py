@@ -37,7 +37,7 @@ from edgeseg_runtime.live.tricks import FlowCarry
 from edgeseg_runtime.machine import machine_facts
 from edgeseg_runtime.pipeline import Stop
 from edgeseg_runtime.preprocess import Image
-from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.segmenter import Segmenter
 from edgeseg_runtime.serving.server import ModelServer
 from edgeseg_runtime.serving.spec import ModelSpec
@@ -73,7 +73,7 @@ class HeldBack:
         self.contract = model.wait_ready()
         self.took: list[float] = []
 
-    def infer(self, frame: Image, moment: Moment | None = None) -> SemanticResult:
+    def infer(self, frame: Image, moment: Moment | None = None) -> Result:
         """Segment, and wait for the rest of the time."""
         started = monotonic()
         result = self._model.infer(frame, moment)

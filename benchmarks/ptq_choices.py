@@ -22,13 +22,14 @@ from cyclopts import App, Parameter
 from edgeseg.cli.console import note, progress, table
 from edgeseg.cli.pictures import calibration_set, run_data
 from edgeseg.data.base import IGNORE, SegmentationData
-from edgeseg.training.checkpoint import load_deployable
+from edgeseg.training.checkpoint import load_semantic
 from edgeseg_export.artifacts import package_versions
 from edgeseg_export.calibration import choose
 from edgeseg_export.deployable import Deployable
+from edgeseg_export.likeness import Masks
 from edgeseg_export.onnx_file import contract_metadata, export_onnx
 from edgeseg_export.openvino_file import read_folded, save_ir
-from edgeseg_export.ptq import agreement, choose_openvino, choose_ort
+from edgeseg_export.ptq import choose_openvino, choose_ort
 from edgeseg_export.quantize_openvino import OpenVinoQuantiser
 from edgeseg_export.quantize_ort import OrtQuantiser, Recipe
 from edgeseg_export.ranges import RULES
@@ -89,7 +90,7 @@ def ptq_choices(runs: tuple[Path, ...], /, *, config: ChoicesConfig) -> None:
 
 def compare_choices(run: Path, config: ChoicesConfig) -> Iterator[Row]:
     """Yield a row for each choice, after those of the float files."""
-    module, checkpoint = load_deployable(run)
+    module, checkpoint = load_semantic(run)
     data = run_data(checkpoint, None, None, "val_split", progress)
     indices = choose(config.pictures or len(data), len(data), config.seed)
     pictures = calibration_set(checkpoint, None, config.calibration_count, config.seed, progress=progress).pictures
@@ -106,7 +107,7 @@ def compare_choices(run: Path, config: ChoicesConfig) -> Iterator[Row]:
                 make(folder / "int8" / name)
                 seconds = perf_counter() - started
                 masks, iou = score(folder / "int8" / name, data, indices)
-                same = agreement(expected, masks)
+                same = Masks().share(expected, masks)
                 row = Row(checkpoint.model, engine, choice, iou, 100 * (base - iou), same, round(seconds, 1))
                 note(" · ".join(cells(row)))
                 yield row

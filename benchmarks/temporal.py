@@ -164,13 +164,13 @@ def model_outputs(segmenter: Segmenter, clip: Clip) -> tuple[Outputs, float]:
         started = process_time()
         for image in clip.frames:
             raw = lane.infer(lane.preprocess(image))
-            scores.append(raw.copy())
-            masks.append(lane.decode(raw, height, width))
+            scores.append(raw[0].copy())
+            masks.append(lane.decode(raw, height, width).mask)
         seconds = process_time() - started
     milliseconds = round(1e3 * seconds / len(clip.frames), 3)
     if segmenter.contract.output == "mask":
         return Outputs(segmenter.contract, masks), milliseconds
-    return Outputs(segmenter.contract, masks, scores, lambda raw: lane.decode(raw, height, width)), milliseconds
+    return Outputs(segmenter.contract, masks, scores, lambda raw: lane.decode((raw,), height, width).mask), milliseconds
 
 
 def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -77,7 +77,8 @@ class ModelConfig:
     """What learns."""
 
     model: str | None = None
-    """Architecture, see `edgeseg models`; fast_scnn if not given, or that of --init."""
+    """Architecture, see `edgeseg models`; fast_scnn if not given, or that of --init. It decides whether classes of
+    pixels or single objects are learnt."""
     weights: str = "none"
     """Where the backbone starts: `none` (from scratch), `imagenet` (torchvision's), or a .safetensors, .pt or .pth
     file of any program, as far as it fits."""
@@ -193,7 +194,7 @@ class OptimConfig:
     ema: float = 0.995
     """Decay of the moving average of the weights, which is what is scored and saved; 0 uses the weights themselves."""
     patience: int = 0
-    """Stop after this many epochs without a better val mIoU; 0 never stops early."""
+    """Stop after this many epochs without a better val mIoU, or mask AP of objects; 0 never stops early."""
     score_every: int = 1
     """Score the validation pictures and save after every so many epochs, and after the last."""
 

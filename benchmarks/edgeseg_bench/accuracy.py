@@ -38,6 +38,25 @@ class Labelled(Protocol):
         ...
 
 
+class Shown(Protocol):
+    """Something with a picture."""
+
+    @property
+    def image(self) -> Image:
+        """uint8 H×W×3, BGR."""
+        ...
+
+
+class Pictured(Protocol):
+    """An indexed set of pictures with a truth that only their scorer reads."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> Shown:
+        """Read picture `index`."""
+        ...
+
+
 def mean_iou(
     segment: Callable[[Image], Mask], pictures: Labelled, classes: int, label: str, progress: Progress = silent
 ) -> float | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -13,11 +14,12 @@ from typing import Any
 
 import cv2
 
-from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.draw import color_table
+from edgeseg_runtime.engines import Raw
 from edgeseg_runtime.errors import SourceError
-from edgeseg_runtime.preprocess import Image, Mask
-from edgeseg_runtime.result import SemanticResult, StageTimes
+from edgeseg_runtime.memory import keep_freed_memory
+from edgeseg_runtime.preprocess import Image
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.segmenter import Segmenter
 from edgeseg_runtime.sinks.base import Shot
 from edgeseg_runtime.sinks.video import VideoSink
@@ -41,6 +43,10 @@ class CoreCosts:
     """The mask over the picture; 0 where nothing is drawn."""
     encode: float = 0.0
     """Compressing the drawn picture into a video; 0 where none is written."""
+
+    def without_output(self) -> CoreCosts:
+        """Return the costs of a stream that draws and writes nothing."""
+        return replace(self, draw=0.0, encode=0.0)
 
     @property
     def total(self) -> float:
@@ -73,15 +79,16 @@ def core_costs(
     itself: nothing else of the stream runs meanwhile. Raises SourceError.
     """
     lane = segmenter.lane()
+    keep_freed_memory()
     with one_opencv_thread():
-        frames, read = _read(clip, limit, clock)
+        frames, read = _read(clip, limit), _reading(clip, limit, clock)
         height, width = frames[0].shape[:2]
         images, preprocess = _each(lane.preprocess, frames, clock)
         lane.infer(images[0])  # lazy set-up
-        raws, infer = _each(lambda image: lane.infer(image).copy(), images, clock)
-        _, copying = _each(lambda raw: raw.copy(), raws, clock)  # the copies are ours, not the stream's
-        masks, decode = _each(lambda raw: lane.decode(raw, height, width), raws, clock)
-        drawing = (0.0, 0.0) if video is None else _draw_and_encode(frames, masks, segmenter.contract, video, clock)
+        raws, infer = _each(lambda image: _copied(lane.infer(image)), images, clock)
+        _, copying = _each(_copied, raws, clock)  # the copies are ours, not the stream's
+        results, decode = _each(lambda raw: lane.decode(raw, height, width), raws, clock)
+        drawing = (0.0, 0.0) if video is None else _draw_and_encode(frames, results, video, clock)
     return CoreCosts(
         *(1e3 * seconds / len(frames) for seconds in (read, preprocess, infer - copying, decode, *drawing))
     )
@@ -92,29 +99,40 @@ def median_costs(costs: Sequence[CoreCosts]) -> CoreCosts:
     return CoreCosts(*(median(getattr(one, step.name) for one in costs) for step in fields(CoreCosts)))
 
 
-def _read(clip: Path, limit: int, clock: Callable[[], float]) -> tuple[list[Image], float]:
-    frames: list[Image] = []
-    source = open_video(clip, decoder_threads=1)
-    try:
-        started = clock()
-        while len(frames) < limit and (frame := source.read()) is not None:
-            frames.append(frame.image)
-        seconds = clock() - started
-    finally:
-        source.close()
+def mean_costs(before: CoreCosts, after: CoreCosts) -> CoreCosts:
+    """Return the mean of each step: the costs at a time between two at which they were measured."""
+    return CoreCosts(*((getattr(before, step.name) + getattr(after, step.name)) / 2 for step in fields(CoreCosts)))
+
+
+def _read(clip: Path, limit: int) -> list[Image]:
+    """Return the first frames. Raises SourceError where there is none."""
+    with closing(open_video(clip, decoder_threads=1)) as source:
+        frames = [frame.image for frame in islice(iter(source.read, None), limit)]
     if not frames:
         raise SourceError(f"{clip} gives no frame")
-    return frames, seconds
+    return frames
+
+
+def _reading(clip: Path, limit: int, clock: Callable[[], float]) -> float:
+    """Return the seconds that reading the first frames takes when, as in a stream, none is kept.
+
+    Memory that was never used must be found and cleared first, which can take half as long as decoding into it.
+    """
+    with closing(open_video(clip, decoder_threads=1)) as source:
+        started = clock()
+        for _ in islice(iter(source.read, None), limit):
+            pass
+        return clock() - started
 
 
 def _draw_and_encode(
-    frames: Sequence[Image], masks: Sequence[Mask], contract: Contract, suffix: str, clock: Callable[[], float]
+    frames: Sequence[Image], results: Sequence[Result], suffix: str, clock: Callable[[], float]
 ) -> tuple[float, float]:
-    """Return the seconds that drawing the masks and encoding the pictures took, finishing the file included."""
-    table = color_table(contract)
+    """Return the seconds that drawing the results and encoding the pictures took, finishing the file included."""
+    table = color_table(results[0].contract)
     shots = [
-        Shot(Frame(at, image, 0.0, 0.0, str(at)), SemanticResult(mask, contract, StageTimes(0, 0, 0)), table, OPACITY)
-        for at, (image, mask) in enumerate(zip(frames, masks, strict=True))
+        Shot(Frame(at, image, 0.0, 0.0, str(at)), result, table, OPACITY)
+        for at, (image, result) in enumerate(zip(frames, results, strict=True))
     ]
     with TemporaryDirectory() as folder:
         sink = VideoSink(Path(folder) / f"drawn{suffix}")
@@ -124,6 +142,10 @@ def _draw_and_encode(
             sink.write(shot, picture)
         sink.close()
         return draw, clock() - started
+
+
+def _copied(raw: Raw) -> Raw:
+    return tuple(values.copy() for values in raw)
 
 
 def _each(step: Callable[[Any], Any], items: Sequence[Any], clock: Callable[[], float]) -> tuple[list[Any], float]:

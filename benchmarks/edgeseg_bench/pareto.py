@@ -34,7 +34,7 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Write a PNG: latency against mIoU with the front drawn in, or, without accuracy, the latencies as bars.
+    """Write a PNG: latency against accuracy with the front drawn in, or, without accuracy, the latencies as bars.
 
     Raises MissingExtraError without matplotlib.
     """
@@ -42,7 +42,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    scored = [row for row in rows if row.mean_iou is not None]
+    scored = [row for row in rows if row.accuracy is not None]
     counts = sorted({row.threads for row in scored})
     size = (1.5 + 4.5 * len(counts), 4.8) if scored else (9, 1.2 + 0.38 * len(rows))
     figure = Figure(figsize=size, layout="constrained")
@@ -52,7 +52,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         for axes, count in zip(figure.subplots(1, len(counts), sharey=True, squeeze=False)[0], counts, strict=True):
             axes.set_title(f"{count} thread{'s' if count > 1 else ''}", fontsize=10)
             _scatter(axes, [row for row in scored if row.threads == count])
-        figure.axes[0].set_ylabel("mIoU (%)")
+        figure.axes[0].set_ylabel(f"{scored[0].metric} (%)")
         figure.legend(handles=_legend(scored), loc="outside right upper", fontsize=8)
     else:
         _bars(figure.subplots(), rows)
@@ -61,7 +61,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
 
 def _scatter(axes: Any, rows: Sequence[Row]) -> None:
-    points = [(row.p50_ms, 100 * (row.mean_iou or 0.0)) for row in rows]
+    points = [(row.p50_ms, 100 * (row.accuracy or 0.0)) for row in rows]
     best = front(points)
     axes.step(*zip(*[points[index] for index in best], strict=True), where="post", color="#999999", lw=1, zorder=1)
     for index, (row, point) in enumerate(zip(rows, points, strict=True)):
@@ -92,7 +92,7 @@ def _scatter(axes: Any, rows: Sequence[Row]) -> None:
 
 
 def _at_least_a_point(axes: Any, values: Sequence[float]) -> None:
-    """Show two points of mIoU or more, so that a difference of a hundredth does not look like a cliff."""
+    """Show two points of accuracy or more, so that a difference of a hundredth does not look like a cliff."""
     middle = (min(values) + max(values)) / 2
     half = max(1.0, 0.65 * (max(values) - min(values)))
     low, high = axes.get_ylim() if axes.get_ylim() != (0.0, 1.0) else (middle, middle)

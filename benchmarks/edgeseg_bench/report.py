@@ -41,6 +41,9 @@ class Row:
     peak_rss_bytes: int | None = None
     """Largest memory of that process, the interpreter and the engine included."""
     mean_iou: float | None = None
+    """Of semantic models."""
+    mask_ap: float | None = None
+    """Of instance models."""
     network: str = ""
     """Which network it is of, where several were measured."""
 
@@ -48,6 +51,16 @@ class Row:
     def artifact(self) -> str:
         """What tells its file from the others."""
         return f"{self.network}/{self.name}" if self.network else self.name
+
+    @property
+    def accuracy(self) -> float | None:
+        """The number of its task, 0..1; None where it was not scored."""
+        return self.mean_iou if self.mask_ap is None else self.mask_ap
+
+    @property
+    def metric(self) -> str:
+        """What people call that number."""
+        return "mIoU" if self.mask_ap is None else "mask AP"
 
     @property
     def title(self) -> str:
@@ -97,6 +110,7 @@ HEADERS = (
     "MB file",
     "MB memory",
     "mIoU",
+    "mask AP",
 )
 
 
@@ -116,6 +130,7 @@ def cells(row: Row) -> list[str]:
         _number(None if row.size_bytes is None else row.size_bytes / 1e6, 2),
         _number(None if row.peak_rss_bytes is None else row.peak_rss_bytes / 1e6, 0),
         _number(row.mean_iou, 4),
+        _number(row.mask_ap, 4),
     ]
 
 

@@ -11,8 +11,10 @@ import cv2
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.engines import ENGINES, EngineOptions, engine_for
 from edgeseg_runtime.errors import ConfigError, ModelFileError
+from edgeseg_runtime.instances.decode import InstanceDecoder
+from edgeseg_runtime.instances.result import InstanceResult
 from edgeseg_runtime.preprocess import Image, Mask
-from edgeseg_runtime.result import SemanticResult, StageTimes
+from edgeseg_runtime.result import Result, StageTimes
 from edgeseg_runtime.segmenter import MODEL_SUFFIXES, REJECTED, Segmenter
 
 EXPORT, MANIFEST = "export", "manifest.json"
@@ -20,6 +22,11 @@ EXPORT, MANIFEST = "export", "manifest.json"
 
 Lane = Callable[[Image], "StageTimes | None"]
 """Does a frame's whole path, from BGR frame to mask of its size, and says how long its stages took if it knows."""
+
+
+Find = Callable[[Image], InstanceResult]
+"""Finds the candidates in a BGR frame, those with scores from FLOOR on: average precision is about the order of all."""
+FLOOR = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class Extra:
     segment: Callable[[Image], Mask]
     set_threads: Callable[[int], None]
     network: str = ""
+    find: Find | None = None
+    """Of instance models."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,8 @@ class Subject:
     set_threads: Callable[[int], None]
     """Called with a number of threads before a turn: settings that belong to the process, not to the subject."""
     network: str = ""
+    find: Find | None = None
+    """Of instance models."""
 
 
 def discover(path: Path) -> list[Path]:
@@ -164,6 +175,7 @@ def load(case: Case) -> Subject:
         lanes,
         cv2.setNumThreads,
         case.network,
+        _finder(single) if single.contract.task == "instance" else None,
     )
 
 
@@ -189,11 +201,27 @@ def with_threads(extra: Extra, threads: int) -> Subject:
         (lane,),
         set_threads,
         extra.network,
+        extra.find,
     )
 
 
-def _timed(segment: Callable[[Image], SemanticResult]) -> Lane:
-    return lambda frame: segment(frame).times
+def _finder(segmenter: Segmenter) -> Find:
+    lane = segmenter.lane()
+    decode = InstanceDecoder(segmenter.contract, (FLOOR,) * len(segmenter.contract.labels))
+
+    def find(frame: Image) -> InstanceResult:
+        return decode(lane.infer(lane.preprocess(frame)), frame.shape[0], frame.shape[1])
+
+    return find
+
+
+def _timed(segment: Callable[[Image], Result]) -> Lane:
+    def lane(frame: Image) -> StageTimes:
+        result = segment(frame)
+        _ = result.mask  # objects are pasted when somebody asks
+        return result.times
+
+    return lane
 
 
 def _engines(file: Path, asked: Sequence[str], contract: Contract | None) -> list[tuple[str, str]]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 
-from edgeseg_bench.accuracy import Labelled, mean_iou
+from edgeseg_bench.accuracy import Labelled, Pictured, mean_iou
 from edgeseg_bench.measure import take_turns, throughputs
 from edgeseg_bench.probe import probe
 from edgeseg_bench.report import Row
-from edgeseg_bench.subjects import Case, Extra, Subject, file_bytes, load, with_threads
+from edgeseg_bench.subjects import Case, Extra, Find, Subject, file_bytes, load, with_threads
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.progress import Progress, silent
 
 LATENCY_SHARE = 2 / 3
 """Of a subject's seconds; the rest goes to throughput."""
+
+
+AveragePrecision = Callable[[Find, str], "float | None"]
+"""From what finds candidates, and what to call it while it works, to its mask AP (0..1); None where nothing is true."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,20 @@ class Scoring:
     names: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ObjectScoring:
+    """Pictures whose objects are told apart, and what scores them; names are those of the classes, in index order."""
+
+    pictures: Pictured
+    names: tuple[str, ...]
+    average_precision: AveragePrecision
+
+
 def run_suite(
     cases: Sequence[Case],
     frames: Sequence[Image],
     seconds: float = 3.0,
-    scoring: Scoring | None = None,
+    scoring: Scoring | ObjectScoring | None = None,
     extras: Sequence[Extra] = (),
     progress: Progress = silent,
 ) -> list[Row]:
@@ -56,6 +69,7 @@ def run_suite(
         scores = _score(subjects, scoring, progress)
     finally:
         cv2.setNumThreads(before)
+    objects = isinstance(scoring, ObjectScoring)
     probes = [probe(case) for case in progress(cases, "start-up and memory", len(cases))]
     starts = [*({} for _ in range(len(subjects) - len(cases))), *probes]
     return [
@@ -69,17 +83,22 @@ def run_suite(
             fps=round(fps, 2),
             size_bytes=file_bytes(subject.file) if subject.file else None,
             **start,
-            mean_iou=scores.get(_identity(subject)),
+            mean_iou=None if objects else scores.get(_identity(subject)),
+            mask_ap=scores.get(_identity(subject)) if objects else None,
             network=subject.network,
         )
         for subject, lap, fps, start in zip(subjects, laps, rates, starts, strict=True)
     ]
 
 
-def _check_names(subjects: Sequence[Subject], scoring: Scoring | None) -> None:
+def _check_names(subjects: Sequence[Subject], scoring: Scoring | ObjectScoring | None) -> None:
     if scoring is None:
         return
+    objects = isinstance(scoring, ObjectScoring)
     for subject in subjects:
+        if (subject.find is not None) != objects:
+            told, wanted = ("classes of pixels", "objects") if objects else ("objects", "classes of pixels")
+            raise ConfigError(f"{subject.name} tells {told}, the truth of the pictures is of {wanted}")
         if subject.names != scoring.names:
             raise ConfigError(
                 f"{subject.name} knows the classes {', '.join(subject.names)}; the pictures have "
@@ -87,8 +106,10 @@ def _check_names(subjects: Sequence[Subject], scoring: Scoring | None) -> None:
             )
 
 
-def _score(subjects: Sequence[Subject], scoring: Scoring | None, progress: Progress) -> dict[object, float | None]:
-    """Return the mean IoU of each file in each engine; threads make no difference, so the most are used."""
+def _score(
+    subjects: Sequence[Subject], scoring: Scoring | ObjectScoring | None, progress: Progress
+) -> dict[object, float | None]:
+    """Return the accuracy of each file in each engine; threads make no difference, so the most are used."""
     if scoring is None:
         return {}
     unique = {_identity(subject): subject for subject in sorted(subjects, key=lambda subject: subject.threads)}
@@ -96,7 +117,11 @@ def _score(subjects: Sequence[Subject], scoring: Scoring | None, progress: Progr
     for key, subject in unique.items():
         subject.set_threads(subject.threads)
         label = f"scoring {subject.name} in {subject.engine}"
-        scores[key] = mean_iou(subject.segment, scoring.pictures, len(scoring.names), label, progress)
+        if isinstance(scoring, Scoring):
+            scores[key] = mean_iou(subject.segment, scoring.pictures, len(scoring.names), label, progress)
+        else:
+            assert subject.find is not None  # see _check_names
+            scores[key] = scoring.average_precision(subject.find, label)
     return scores
 
 

@@ -29,6 +29,8 @@ class Verdict:
     """Against float32 in ONNX Runtime, what most people deploy."""
     miou_cost: float | None = None
     """Points of mIoU (0..100) that int8 is below the most accurate float32 row; negative: it is above."""
+    ap_cost: float | None = None
+    """The same in points of mask AP, of instance models."""
     network: str = ""
     """Which network it is about, where several were measured."""
 
@@ -38,7 +40,7 @@ class Verdict:
 
 
 def verdicts(rows: Sequence[Row], max_drop: float = 1.0) -> list[Verdict]:
-    """Judge every network and number of threads by itself; `max_drop` is what int8 may cost in mIoU points.
+    """Judge every network and number of threads by itself; `max_drop` is what int8 may cost in points of accuracy.
 
     Networks come in the order of the rows, threads in increasing order. Rows that are no files (the original in
     PyTorch) give the accuracy to compare with, but are no candidates.
@@ -77,7 +79,7 @@ def _judge(rows: Sequence[Row], network: str, threads: int, max_drop: float) -> 
         over_float32=_ratio(float32, int8),
         over_bf16=_ratio(bf16, int8),
         over_float32_onnxruntime=_ratio(plain, int8),
-        miou_cost=None if cost is None else round(cost, 3),
+        **{"ap_cost" if int8.mask_ap is not None else "miou_cost": None if cost is None else round(cost, 3)},
         network=network,
     )
 
@@ -89,7 +91,7 @@ def _sentence(
     other = min(others, key=lambda row: row.p50_ms)
     ratios = " and ".join(f"{row.p50_ms / int8.p50_ms:.2f}× as fast as {row.precision}" for row in others)
     times = ", ".join(f"{row.precision} {row.p50_ms:.2f} ms ({row.name} in {row.engine})" for row in (int8, *others))
-    price = "its accuracy was not measured (--data does it)" if cost is None else _price(cost)
+    price = "its accuracy was not measured (--data does it)" if cost is None else _price(cost, int8.metric)
     if cost is not None and cost > max_drop:
         return (
             f"int8 is {ratios}, but {price}, more than the {max_drop:g} allowed: stay with {other.precision}. {times}."
@@ -101,10 +103,10 @@ def _sentence(
     return f"int8 is slower than {other.precision} here: {ratios}; {price}: stay with {other.precision}. {times}."
 
 
-def _price(cost: float) -> str:
+def _price(cost: float, metric: str) -> str:
     if abs(cost) < 0.005:
-        return "it costs no mIoU"
-    return f"it costs {cost:.2f} mIoU points" if cost > 0 else f"it gains {-cost:.2f} mIoU points"
+        return f"it costs no {metric}"
+    return f"it costs {cost:.2f} {metric} points" if cost > 0 else f"it gains {-cost:.2f} {metric} points"
 
 
 def _praise(row: Row) -> str:
@@ -125,8 +127,8 @@ def _ratio(slow: Row | None, fast: Row) -> float | None:
 
 
 def _cost(rows: Sequence[Row], int8: Row) -> float | None:
-    """Return the mIoU points int8 loses against the best float32 row, the original included."""
-    known = [row.mean_iou for row in rows if row.precision == "float32" and row.mean_iou is not None]
-    if int8.mean_iou is None or not known:
+    """Return the points of accuracy that int8 loses against the best float32 row, the original included."""
+    known = [row.accuracy for row in rows if row.precision == "float32" and row.accuracy is not None]
+    if int8.accuracy is None or not known:
         return None
-    return 100 * (max(known) - int8.mean_iou)
+    return 100 * (max(known) - int8.accuracy)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,9 +16,10 @@ from edgeseg_runtime.errors import ConfigError, MissingExtraError, SourceError
 
 if TYPE_CHECKING:
     from edgeseg_bench.report import Row
-    from edgeseg_bench.subjects import Case, Extra
-    from edgeseg_bench.suite import Scoring
-    from edgeseg_runtime.preprocess import Image
+    from edgeseg_bench.subjects import Case, Extra, Find
+    from edgeseg_bench.suite import ObjectScoring, Scoring
+    from edgeseg_runtime.contract import Contract
+    from edgeseg_runtime.preprocess import Image, Mask
 
 FRAMES = 24
 """Pictures that latency and throughput are measured on."""
@@ -41,7 +44,7 @@ class BenchConfig:
     seconds: float = 3.0
     """Of measuring, for each file, engine and number of threads."""
     max_drop: float = 1.0
-    """Points of mIoU that int8 may cost and still be called worth it."""
+    """Points of mIoU or mask AP that int8 may cost and still be called worth it."""
     original: str = "auto"
     """Run or checkpoint to measure in PyTorch beside; `auto` looks next to the files, `none` leaves it out."""
     contract: Path | None = None
@@ -86,7 +89,7 @@ def bench(paths: tuple[Path, ...], /, *, config: BenchConfig | None = None) -> N
     files = sorted({file for path in paths for file in discover(path)})
     threads = sorted(set(config.threads or (1, usable_cores())))
     cases = plan(files, threads, config.engine, read_contract(config.contract))
-    scoring = _scoring(config)
+    scoring = _scoring(config, cases)
     frames, what = _frames(config, scoring)
     note(f"combinations of file, engine and threads: {len(cases)}; measured on {what}")
     extras = _originals(config, cases)
@@ -125,17 +128,42 @@ def _show(rows: list[Row], sentences: list[str]) -> None:
         print(sentence)
 
 
-def _scoring(config: BenchConfig) -> Scoring | None:
+def _scoring(config: BenchConfig, cases: list[Case]) -> Scoring | ObjectScoring | None:
     if config.data is None:
         return None
     from edgeseg.data.open import open_data
     from edgeseg_bench.suite import Scoring
 
+    if _contract(cases[0]).task == "instance":
+        return _scoring_objects(config.data, config.split)
+
     data = open_data(config.data, config.split, progress=progress)
     return Scoring(data, tuple(label.name for label in data.labels))
 
 
-def _frames(config: BenchConfig, scoring: Scoring | None) -> tuple[list[Image], str]:
+def _scoring_objects(where: str, split: str) -> ObjectScoring:
+    from edgeseg.data.instances.open import open_instances
+    from edgeseg.training.instances.average_precision import evaluate_instances
+    from edgeseg_bench.suite import ObjectScoring
+
+    data = open_instances(where, split, progress=progress)
+    names = tuple(label.name for label in data.labels)
+
+    def average_precision(find: Find, label: str) -> float | None:
+        # the label is what shows which file is being scored
+        found = evaluate_instances(find, data, names, lambda items, _, total=None: progress(items, label, total))
+        return None if isnan(found.mask.ap) else found.mask.ap
+
+    return ObjectScoring(data, names, average_precision)
+
+
+def _contract(case: Case) -> Contract:
+    from edgeseg_runtime.segmenter import Segmenter
+
+    return Segmenter.load(case.file, engine=case.engine, threads=1, contract=case.contract).contract
+
+
+def _frames(config: BenchConfig, scoring: Scoring | ObjectScoring | None) -> tuple[list[Image], str]:
     """Return the frames to measure on and what they are."""
     if config.source is not None:
         frames = _from_source(config.source)
@@ -197,22 +225,31 @@ def _originals(config: BenchConfig, cases: list[Case]) -> list[Extra]:
 
 
 def _extra(run: Path, case: Case, torch: Any) -> Extra:
+    from edgeseg.cli.evaluate_instances import original_finder
     from edgeseg.training.checkpoint import load_deployable
     from edgeseg_bench.subjects import Extra
-    from edgeseg_export.deployable import TorchSegmenter
-    from edgeseg_runtime.segmenter import Segmenter
+    from edgeseg_export.deployable import Deployable, TorchSegmenter
+    from edgeseg_export.instances.deployable import TorchInstanceSegmenter
 
     # at the size of the file it is compared with, which may be another than it was trained at
-    size = Segmenter.load(case.file, engine=case.engine, threads=1, contract=case.contract).contract.size
+    size = _contract(case).size
     module, checkpoint = load_deployable(run, height=size[0], width=size[1])
+    segment: Callable[[Image], Mask]
+    if isinstance(module, Deployable):
+        segment, find = TorchSegmenter(module), None
+    else:
+        segmenter, find = TorchInstanceSegmenter(module), original_finder(module)
+        # with its objects pasted, as every file is measured
+        segment = lambda frame: segmenter(frame).mask  # noqa: E731
     return Extra(
         name=checkpoint.model,
         engine="pytorch",
         precision="float32",
         names=checkpoint.contract.names,
-        segment=TorchSegmenter(module),
+        segment=segment,
         set_threads=torch.set_num_threads,
         network=case.network,
+        find=find,
     )
 
 

@@ -52,3 +52,8 @@ def table(title: str, headers: list[str], rows: list[list[str]]) -> None:
         view.add_row(*row)
     # A pipe has no width of its own: give it room, so that no number is cut.
     Console(width=None if sys.stdout.isatty() else 200).print(view)
+
+
+def percent(value: float) -> str:
+    """Return a share as hundredths, a dash where there is nothing to measure."""
+    return "–" if value != value else f"{100 * value:.2f}"

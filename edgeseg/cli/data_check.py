@@ -47,7 +47,8 @@ def check(*, source: SourceConfig, config: CheckConfig | None = None) -> int:
     Reads every file of all splits (or of --split) once and tells of files that
     cannot be used, masks that do not mean what they seem to (wrong numbers, JPEGs,
     palettes, turned or moved), classes that are missing, and pictures that are
-    there twice or nearly so, above all across splits.
+    there twice or nearly so, above all across splits. With --task instance it looks
+    at objects: labelled twice, tiny, empty, or mere boxes.
 
     The exit code is 1 where there is an error, 0 where there are only warnings.
 
@@ -56,13 +57,17 @@ def check(*, source: SourceConfig, config: CheckConfig | None = None) -> int:
       edgeseg data check --data camvid
       edgeseg data check --data camvid --out camvid.html
       edgeseg data check --data coco --split val --json > check.json
+      edgeseg data check --data coco --task instance
     """
     from edgeseg.data.doctor.run import diagnose
 
     config = config or CheckConfig()
     started = time.monotonic()
     splits = [source.split] if source.split else []
-    found = diagnose(source.data, format=source.format, splits=splits, workers=config.workers, progress=progress)
+    task = source.chosen_task()
+    found = diagnose(
+        source.data, format=source.format, task=task, splits=splits, workers=config.workers, progress=progress
+    )
     if config.json:
         answer_json(found.as_dict())
     else:
@@ -79,6 +84,7 @@ def write(path: Path, found: Diagnosis, source: SourceConfig) -> None:
     from edgeseg.data.doctor.page import write_page
 
     command = f"edgeseg data check --data {source.data}" + (f" --split {source.split}" if source.split else "")
+    command += f" --task {source.task}" if source.task else ""
     facts = {"made by": f"edgeseg {__version__}", "command": command, "recognised as": found.seen.collection.title}
     write_page(path, found, facts, progress)
     note(f"{path}: the same with examples")

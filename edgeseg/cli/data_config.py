@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from edgeseg_runtime.contract import Task
 
 
 @Parameter(name="*", group="Data")
@@ -18,3 +22,12 @@ class SourceConfig:
     """Split that is looked at."""
     format: str = "auto"
     """How the folder is laid out; `auto` recognises it, a wrong name lists those there are."""
+    task: Literal["semantic", "instance"] | None = None
+    """What the truth is read as: classes of pixels (`semantic`) or single objects (`instance`); classes where the
+    folder can be read as both, if not given."""
+
+    def chosen_task(self) -> Task:
+        """Return the task, found out if it was not given. Raises DatasetError."""
+        from edgeseg.data.instances.open import task_of
+
+        return self.task or task_of(self.data, self.format)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from edgeseg.cli.console import answer_json, note, progress
 from edgeseg.cli.data_config import SourceConfig
 from edgeseg_runtime.errors import ConfigError
 
-Target = Literal["folder"]
+if TYPE_CHECKING:
+    from edgeseg.data.convert import Written
+
+Target = Literal["folder", "coco"]
 
 
 def convert(
     *,
     source: SourceConfig,
     out: Path,
-    to: Target = "folder",
+    to: Target | None = None,
     workers: int = 4,
     skip_bad: bool = False,
     json: bool = False,
@@ -24,6 +27,7 @@ def convert(
     """Write labelled pictures of any readable form in another one.
 
     `folder` is pictures, masks of class numbers with a palette, and classes.csv.
+    `coco` is pictures and COCO's JSON: single objects with masks, boxes and areas.
     Pictures are copied byte for byte, masks written anew from what is read. All
     splits are written, or --split alone. --out must not be there yet and appears
     whole or not at all.
@@ -32,13 +36,14 @@ def convert(
 
       edgeseg data convert --data coco --out coco-masks
       edgeseg data convert --data VOCdevkit --split val --out voc-val
+      edgeseg data convert --data PennFudanPed --to coco --out people
 
     Parameters
     ----------
     out
         The new folder.
     to
-        The form to write.
+        The form to write; `folder` for classes and `coco` for objects if not given.
     workers
         Pictures that are written at once.
     skip_bad
@@ -46,13 +51,47 @@ def convert(
     json
         Print what was written as JSON.
     """
-    from edgeseg.data.convert import folder_splits, refuse_existing, write_folder
-    from edgeseg.data.folder import SPLITS, WHOLE
-    from edgeseg.data.items import open_collection
+    from edgeseg.data.convert import refuse_existing
 
     if workers < 1:
         raise ConfigError(f"--workers must be 1 or more, got {workers}")
+    target = _target(source, to)
     refuse_existing(out)
+    write = _objects if target == "coco" else _classes
+    written = write(source, out, skip_bad=skip_bad, workers=workers)
+    counts = ", ".join(f"{split} {count}" for split, count in written.pictures.items())
+    if json:
+        bad = [{"path": str(problem.path), "reason": problem.reason} for problem in written.problems]
+        answer_json({"out": str(out), "to": target, "pictures": dict(written.pictures), "left_out": bad})
+    else:
+        note(f"{out}: {counts}" + left_out(len(written.problems)))
+
+
+def _target(source: SourceConfig, to: Target | None) -> Target:
+    """Return what is written. Raises ConfigError where it does not fit what is read."""
+    if to == "coco" and source.task == "semantic":
+        raise ConfigError(
+            "--to coco writes objects; read them with --task instance, or write a folder with --to folder"
+        )
+    if to == "folder" and source.task == "instance":
+        raise ConfigError("--to folder writes classes of pixels; read them with --task semantic, or use --to coco")
+    return to or ("coco" if source.chosen_task() == "instance" else "folder")
+
+
+def _objects(source: SourceConfig, out: Path, *, skip_bad: bool, workers: int) -> Written:
+    from edgeseg.data.instances.collection import open_objects
+    from edgeseg.data.instances.convert import write_coco
+
+    collection = open_objects(source.data, format=source.format, splits=[source.split] if source.split else [])
+    assignment = [item.split for item in collection.items]
+    return write_coco(collection, assignment, out, skip_bad=skip_bad, workers=workers, progress=progress)
+
+
+def _classes(source: SourceConfig, out: Path, *, skip_bad: bool, workers: int) -> Written:
+    from edgeseg.data.convert import folder_splits, write_folder
+    from edgeseg.data.folder import SPLITS, WHOLE
+    from edgeseg.data.items import open_collection
+
     collection = open_collection(source.data, format=source.format, splits=[source.split] if source.split else [])
     names = folder_splits(collection.splits)
     if not any(names.values()):
@@ -66,13 +105,7 @@ def convert(
         elif becomes != name:
             note(f"{name} becomes {'a folder without splits' if becomes == WHOLE else becomes}")
     assignment = [names[item.split] for item in collection.items]
-    written = write_folder(collection, assignment, out, skip_bad=skip_bad, workers=workers, progress=progress)
-    counts = ", ".join(f"{split} {count}" for split, count in written.pictures.items())
-    if json:
-        bad = [{"path": str(problem.path), "reason": problem.reason} for problem in written.problems]
-        answer_json({"out": str(out), "to": to, "pictures": dict(written.pictures), "left_out": bad})
-    else:
-        note(f"{out}: {counts}" + left_out(len(written.problems)))
+    return write_folder(collection, assignment, out, skip_bad=skip_bad, workers=workers, progress=progress)
 
 
 def left_out(count: int) -> str:

@@ -60,23 +60,31 @@ def split(*, source: SourceConfig, config: SplitConfig) -> None:
     All splits there are (or --split alone) are put together and divided anew:
     classes are spread by their pixels, and pictures that belong together, such as
     frames of a scene, never come to lie in two splits. The same seed divides the
-    same way. split.json in --out records how it was done.
+    same way. split.json in --out records how it was done. With --task instance
+    the objects are written in COCO's form.
 
     For example:
 
       edgeseg data split --data camvid --out camvid-new --val 0.2
       edgeseg data split --data shots --out shots --write lists --val 0.1 --test 0.1
       edgeseg data split --data drives --out d --group-by 'drive_\\d+'
+      edgeseg data split --data people --task instance --out divided
     """
     from edgeseg.data.convert import refuse_existing, write_folder
     from edgeseg.data.division import RECORD, Shares, record_text, write_lists
+    from edgeseg.data.instances.collection import open_objects
+    from edgeseg.data.instances.convert import write_coco
     from edgeseg.data.items import open_collection
     from edgeseg.data.split import divide
 
     shares = Shares(config.val, config.test)
+    of_objects = source.chosen_task() == "instance"
+    if of_objects and config.write == "lists":
+        raise ConfigError("--write lists is for masks; sets of objects are written in COCO's form with link or copy")
     if config.write != "lists":
         refuse_existing(config.out)
-    collection = open_collection(source.data, format=source.format, splits=[source.split] if source.split else [])
+    opened, write = (open_objects, write_coco) if of_objects else (open_collection, write_folder)
+    collection = opened(source.data, format=source.format, splits=[source.split] if source.split else [])
     division = divide(
         collection,
         shares,
@@ -89,7 +97,7 @@ def split(*, source: SourceConfig, config: SplitConfig) -> None:
     if config.write == "lists":
         write_lists(division, config.out)
     else:
-        write_folder(
+        write(
             collection,
             division.assignment,
             config.out,

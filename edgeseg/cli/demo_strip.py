@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from edgeseg.data.procedural import ProceduralData, ProceduralSpec
-from edgeseg.training.checkpoint import load_deployable
+from edgeseg.training.checkpoint import load_semantic
 from edgeseg_export.deployable import TorchSegmenter
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.draw import color_table, colorize
@@ -35,7 +35,7 @@ def write_strip(path: Path, run: Path, int8: Path, spec: str) -> None:
     """
     scenes = ProceduralSpec.parse(spec)
     data = ProceduralData(replace(scenes, height=2 * scenes.height, width=2 * scenes.width), "val")
-    module, _ = load_deployable(run)
+    module, _ = load_semantic(run)
     original, deployed = TorchSegmenter(module), Segmenter.load(int8)
     table = color_table(module.contract)
     rows, same = [], []

@@ -5,14 +5,19 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note, progress
+from edgeseg_export.instances.parity.limits import InstanceOverrides
+from edgeseg_export.parity.comparison import Settings
 from edgeseg_export.parity.thresholds import Overrides
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
+
+if TYPE_CHECKING:
+    from edgeseg.training.checkpoint import Checkpoint
 
 
 @Parameter(name="*")
@@ -25,7 +30,8 @@ class ExportConfig:
     int8: bool = False
     """Also write int8 files, their ranges measured on calibration pictures."""
     max_drop: float | None = None
-    """With --int8: points of mIoU (% of pixels without truth) it may cost; layers go back to float until it holds."""
+    """With --int8: points of mIoU or mask AP it may cost; layers go back to float until it holds. Without truth: % of
+    the pixels, or of the objects."""
     calibration: str | None = None
     """Pictures to calibrate int8 on: a data set, or a folder of pictures. The run's training pictures if not given."""
     calibration_count: int = 128
@@ -36,15 +42,19 @@ class ExportConfig:
     """Data set whose masks are compared; the one the run was trained on if not given."""
     split: str | None = None
     """Split that is compared; the run's own validation split if not given."""
-    output: Literal["scores", "mask"] = "scores"
-    """`scores`: the graph ends early and the runtime decodes, fastest; `mask`: a uint8 mask, for other software."""
+    output: Literal["scores", "mask"] | None = None
+    """Of semantic models. `scores`: the graph ends early and the runtime decodes, fastest, and what is done if not
+    given; `mask`: a uint8 mask, for other software."""
     size: tuple[int, int] | None = None
     """Height and width of the model's input; what it was trained at if not given."""
     dynamic_batch: bool = False
     """Leave the number of pictures open."""
     dynamic_size: bool = False
     """Leave height and width open; costs speed."""
-    gate: Annotated[Overrides, Parameter(name="*", group="Gate")] = field(default_factory=Overrides)
+    gate: Annotated[Overrides, Parameter(name="*", group="Gate of semantic models")] = field(default_factory=Overrides)
+    objects: Annotated[InstanceOverrides, Parameter(name="*", group="Gate of instance models")] = field(
+        default_factory=InstanceOverrides
+    )
 
     def __post_init__(self) -> None:
         if self.max_drop is not None and not self.int8:
@@ -57,34 +67,36 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
     """Write ONNX and OpenVINO files of a run and prove that their masks are the same.
 
     RUN is a run folder or a .safetensors checkpoint. Every file is read back and
-    run from picture to mask beside the PyTorch original. A file whose masks differ
-    too much is kept only under rejected/, and the exit code is 1.
+    run from picture to mask, or objects, beside the PyTorch original. A file whose
+    masks or objects differ too much is kept only under rejected/, and the exit code
+    is 1.
 
     For example:
 
       edgeseg export runs/camvid --int8
       edgeseg export runs/camvid --int8 --max-drop 0.3
       edgeseg export runs/camvid --int8 --calibration pictures/ --max-miou-drop 0.5
+      edgeseg export runs/people --int8 --max-ap-drop 0.5
 
     Parameters
     ----------
     json
         Print the verdicts as JSON.
     """
-    for package in ("torch", "onnx", "onnxscript", "onnxsim", "openvino", "nncf", "safetensors"):
+    for package in ("torch", "onnx", "onnxscript", "onnxsim", "openvino", "nncf", "safetensors", "pycocotools"):
         require(package, "export")
-    from edgeseg.cli.pictures import calibration_set, labelled_pictures, run_data
-    from edgeseg.training.checkpoint import checkpoint_file, load_deployable
+    from edgeseg.cli.gates import Bounds, Where, gate_of
+    from edgeseg.cli.pictures import calibration_set
+    from edgeseg.training.checkpoint import checkpoint_file, load_deployable, read_checkpoint
     from edgeseg_export.onnx_file import DynamicAxes
     from edgeseg_export.pipeline import ExportPlan, export_model, parity_document
     from edgeseg_runtime.files import sha256
 
     config = config or ExportConfig()
     file = checkpoint_file(run)
-    size = {"height": config.size[0], "width": config.size[1]} if config.size else {}
-    module, checkpoint = load_deployable(file, output=config.output, **size)
-    names = module.contract.names
-    pictures = labelled_pictures(run_data(checkpoint, config.data, config.split, "val_split", progress), names)
+    module, checkpoint = load_deployable(file, **_changes(config, read_checkpoint(file)))
+    where, bounds = Where(config.data, config.split), Bounds(config.gate, config.objects, Settings())
+    gate = gate_of(module, checkpoint, where, bounds)
     calibration = None
     if checkpoint.quantized:
         _nothing_to_calibrate(file, config)
@@ -101,11 +113,26 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
         "command": " ".join(["edgeseg", *sys.argv[1:]]),
     }
     axes = DynamicAxes(config.dynamic_batch, config.dynamic_size)
-    plan = ExportPlan(pictures, calibration, axes, config.gate, config.max_drop)
+    plan = ExportPlan(gate, calibration, axes, config.max_drop)
     entries = export_model(module, out, plan, facts, progress=progress, report=note)
-    note(f"{out}: {len(entries)} files, report.html shows their masks")
+    note(f"{out}: {len(entries)} files, report.html shows what they draw")
     if json:
         answer_json({"out": str(out), "parity": parity_document(entries)})
+
+
+def _changes(config: ExportConfig, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return what is to be changed in the run's contract. Raises ConfigError for an output that its task has not."""
+    changes: dict[str, Any] = {}
+    if config.size:
+        changes |= {"height": config.size[0], "width": config.size[1]}
+    if checkpoint.contract.task == "semantic":
+        changes["output"] = config.output or "scores"
+    elif config.output is not None:
+        raise ConfigError(
+            f"--output is about classes of pixels; {checkpoint.model} tells objects apart, always as "
+            f"{checkpoint.contract.output}"
+        )
+    return changes
 
 
 def _nothing_to_calibrate(file: Path, config: ExportConfig) -> None:

@@ -152,7 +152,7 @@ def _head(described: dict[str, Any]) -> list[str]:
 def _contract_lines(raw: dict[str, Any] | None) -> list[str]:
     if raw is None:
         return ["  contract: none; --contract FILE gives one when the model is run"]
-    from edgeseg_runtime.contract import Contract
+    from edgeseg_runtime.contract import OUTPUTS, Contract
 
     contract: Contract = Contract.from_dict(raw)
     labels = "\n".join(f"    {index:3} {label.name}  rgb{label.color}" for index, label in enumerate(contract.labels))
@@ -160,10 +160,28 @@ def _contract_lines(raw: dict[str, Any] | None) -> list[str]:
         f"  task: {contract.task}",
         f"  input: {contract.height}×{contract.width} {contract.color_order}, {contract.resize}, "
         f"{contract.interpolation}, mean {_short(contract.mean)}, std {_short(contract.std)}",
-        f"  output: {contract.output}",
+        f"  output: {contract.output} ({', '.join(OUTPUTS[contract.output])})",
+        *_selection_lines(contract),
         f"  ignore index: {contract.ignore_index}",
         f"  labels:\n{labels}",
     ]
+
+
+def _selection_lines(contract: Contract) -> list[str]:
+    """Say which candidates are objects; nothing for models of another task."""
+    chosen = contract.selection
+    if chosen is None:
+        return []
+    return [
+        f"  objects: at most {chosen.limit}, whose boxes overlap by at most {chosen.overlap:.4g} within a class",
+        f"  scores from: {', '.join(_thresholds(contract, chosen.thresholds))}",
+    ]
+
+
+def _thresholds(contract: Contract, values: tuple[float, ...]) -> list[str]:
+    if len(set(values)) == 1:
+        return [f"{values[0]:.4g}"]
+    return [f"{name} {value:.4g}" for name, value in zip(contract.names, values, strict=True)]
 
 
 def _short(values: tuple[float, ...]) -> str:

@@ -14,6 +14,7 @@ from edgeseg.cli.live_checks import Checked, check
 from edgeseg.cli.live_config import LiveConfig
 from edgeseg.cli.live_places import Places, snapshot_folder
 from edgeseg.cli.loading import read_contract
+from edgeseg.cli.objects_config import check_objects
 from edgeseg.cli.outputs import open_sinks
 from edgeseg.cli.outward_config import EventConfig, PrivacyConfig
 from edgeseg.cli.viewer_config import TOKEN_VARIABLE
@@ -57,6 +58,7 @@ def stream_live(config: StreamConfig, stop: Stop, watch: Callable[[Status], None
         engine.threads,
         read_contract(engine.contract),
         smooth=tricks.smooth,
+        track=config.objects.followed,
         adapt=tricks.adapt,
     )
     checked = check(live, config.outputs)
@@ -68,12 +70,13 @@ def stream_live(config: StreamConfig, stop: Stop, watch: Callable[[Status], None
         model = ModelServer(spec, events, ServingOptions(tricks.memory_bytes(), tricks.model_load_time))
         closing.callback(model.close)
         contract = model.wait_ready()
+        check_objects(config.outputs.of_objects, contract, config.model)
         places = Places(model, spec, live, checked, contract, [camera.name for camera in cameras], events)
         outputs = config.outputs
         if live.puts_out and not outputs.named:
             outputs = replace(outputs, none=True)  # no window that nobody asked for
         sinks = open_sinks(outputs, None, contract, snapshot_folder(live)) + places.sinks
-        loop = LiveLoop(cameras, model, sinks, _options(config, contract, checked), events)
+        loop = LiveLoop(cameras, model, sinks, _options(config, contract, checked, places), events)
         for delivery in deliveries:
             loop.report(delivery.status)
         with served(live, checked, loop, places, events):
@@ -140,7 +143,8 @@ def _viewer(
     return server
 
 
-def _options(config: StreamConfig, contract: Contract, checked: Checked) -> LiveOptions:
+def _options(config: StreamConfig, contract: Contract, checked: Checked, places: Places) -> LiveOptions:
+    from edgeseg_runtime.instances.following import Following
     from edgeseg_runtime.live.loop import LiveOptions
     from edgeseg_runtime.live.tricks import FlowCarry, StaticSkip
 
@@ -150,6 +154,7 @@ def _options(config: StreamConfig, contract: Contract, checked: Checked) -> Live
         opacity=config.outputs.opacity,
         filters=tuple(_filters(config.live.privacy, contract, checked.background)),
         skip=StaticSkip if tricks.skip_static else None,
+        following=Following(lines=config.objects.lines, zones=places.zones) if config.objects.followed else None,
         carry=FlowCarry if tricks.every_frame else None,
     )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from edgeseg_runtime.stats import Spread, StreamStats, StreamSummary, spreads
 
 if TYPE_CHECKING:
+    from edgeseg_runtime.instances.counting import Counts
     from edgeseg_runtime.live.status import CameraStatus, ModelStatus, OutputStatus, Percentiles, Status
     from edgeseg_runtime.live.summary import LiveSummary
 
@@ -86,8 +88,19 @@ def live_text(summary: LiveSummary) -> str:
             lines.append(
                 f"  ms, p50/p95/p99: picture age {_three(camera.picture_age)} · mask age {_three(camera.mask_age)}"
             )
+        lines += [] if camera.counts is None else [f"  {text}" for text in count_texts(camera.counts)]
     lines += [f"  {text}" for text in [*model_texts(status.model), *map(output_text, status.outputs)]]
     return "\n".join(lines)
+
+
+def count_texts(counts: Counts) -> list[str]:
+    """Return what was counted at each line and zone."""
+    texts = [f"line {count.line.name}: in {_numbers(count.into)}; out {_numbers(count.out)}" for count in counts.lines]
+    return texts + [f"zone {count.zone.name}: entered by {_numbers(count.entered)}" for count in counts.zones]
+
+
+def _numbers(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in numbers.items()) or "0"
 
 
 def model_texts(model: ModelStatus) -> list[str]:

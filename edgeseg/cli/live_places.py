@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from edgeseg_runtime.serving.spec import ModelSpec
     from edgeseg_runtime.sinks.base import Sink
     from edgeseg_runtime.web.controls import Controls
+    from edgeseg_runtime.zones.polygon import Zone
+    from edgeseg_runtime.zones.sink import ZoneSink
 
 
 class Places:
@@ -38,6 +40,7 @@ class Places:
         events: Events,
     ) -> None:
         self.sinks: list[Sink[Any]] = []
+        self._zone_sink: ZoneSink | None = None
         record = snapshots = zones = None
         if live.recording.record is not None:
             record = Recording(self._recorder(live.recording, live.recording.record, contract, events))
@@ -50,6 +53,10 @@ class Places:
             self.sinks.append(sink)
             snapshots = Snapshots(sink)
         self._parts = (Models(model, spec, live.viewer.also), record, snapshots, zones)
+
+    def zones(self, camera: str) -> tuple[Zone, ...]:
+        """Return a camera's zones as they are now."""
+        return () if self._zone_sink is None else self._zone_sink.zones().get(camera, ())
 
     def controls(self) -> Controls:
         """Return the viewer's buttons."""
@@ -79,6 +86,7 @@ class Places:
             note(f"note: {path} has zones of {', '.join(others)}, which this stream has not")
         sink = ZoneSink({camera: ones for camera, ones in zones.items() if camera in cameras}, events)
         self.sinks.append(sink)
+        self._zone_sink = sink
         return ZoneDrawing(sink, path, cameras, others)
 
 

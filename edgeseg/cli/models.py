@@ -5,13 +5,17 @@ from __future__ import annotations
 import json as json_module
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note, progress, table
+from edgeseg_runtime.contract import Task
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
+
+if TYPE_CHECKING:
+    from edgeseg.models.spec import Spec
 
 
 @Parameter(name="*")
@@ -35,7 +39,8 @@ def models(*, config: ModelsConfig | None = None, json: bool = False) -> None:
     """Show the architectures that `train --model` takes, and what each costs.
 
     Parameters and multiply-accumulates (GMACs) are counted here, for the size
-    and the number of classes that you give.
+    and the number of classes that you give: of Mask R-CNN with as many
+    proposals and objects as it ever looks at.
 
     For example:
 
@@ -52,35 +57,39 @@ def models(*, config: ModelsConfig | None = None, json: bool = False) -> None:
         require(package, "train")
     config = config or ModelsConfig()
     measured = {} if config.results is None else read_results(config.results)
-    rows = [describe(name, config, measured.get(name)) for name in progress(names(), "counting")]
+    rows = [describe(task, name, config, measured.get(name)) for task, name in progress(names(), "counting")]
     rows.sort(key=lambda row: int(row["macs"]))
     if json:
         answer_json(rows)
         return
-    headers = ["model", "M parameters", "GMACs", "ImageNet", "licence", "paper"]
+    headers = ["model", "task", "M parameters", "GMACs", "ImageNet", "licence", "paper"]
     if config.results is not None:
-        headers[3:3] = ["mIoU", "ms"]
+        headers[4:4] = ["mIoU", "ms"]
     height, width = config.size
     table(f"{height}×{width}, {config.classes} classes", headers, [_row(row, config) for row in rows])
     if config.results is not None:
         note("mIoU of the best float run; ms a frame of its fastest file that passed the parity gate, on one thread")
 
 
-def names() -> list[str]:
-    """Return the registered architectures."""
+def names() -> list[tuple[Task, str]]:
+    """Return the registered architectures, and what each is for."""
+    from edgeseg.models.instances.registry import INSTANCE_MODELS
     from edgeseg.models.registry import MODELS
 
-    return list(MODELS)
+    return [*(("semantic", name) for name in MODELS), *(("instance", name) for name in INSTANCE_MODELS)]
 
 
-def describe(name: str, config: ModelsConfig, measured: dict[str, Any] | None) -> dict[str, Any]:
+def describe(task: Task, name: str, config: ModelsConfig, measured: dict[str, Any] | None) -> dict[str, Any]:
     """Return what is known of an architecture as plain JSON values."""
-    from edgeseg.models.cost import model_cost
+    from edgeseg.models.cost import instance_cost, model_cost
+    from edgeseg.models.instances.registry import instance_spec
     from edgeseg.models.registry import model_spec
 
-    spec, cost = model_spec(name), model_cost(name, config.classes, config.size)
+    cost = (model_cost if task == "semantic" else instance_cost)(name, config.classes, config.size)
+    spec: Spec[Any] = model_spec(name) if task == "semantic" else instance_spec(name)
     return {
         "model": name,
+        "task": task,
         "size": list(config.size),
         "classes": config.classes,
         "parameters": cost.parameters,
@@ -130,7 +139,7 @@ def _fastest(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(row: dict[str, Any], config: ModelsConfig) -> list[str]:
-    cells = [row["model"], f"{row['parameters'] / 1e6:.2f}", f"{row['macs'] / 1e9:.2f}"]
+    cells = [row["model"], row["task"], f"{row['parameters'] / 1e6:.2f}", f"{row['macs'] / 1e9:.2f}"]
     if config.results is not None:
         measured = row["measured"] or {}
         cells += [f"{100 * measured['mean_iou']:.2f}" if measured else ""]

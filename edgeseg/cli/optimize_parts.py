@@ -20,7 +20,7 @@ from edgeseg.optimize.space import Space, Trial, Variant, Weights
 from edgeseg.optimize.target import Profile, read_profile
 from edgeseg.optimize.training import Trainer
 from edgeseg.optimize.workshop import RealWorkshop
-from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, read_checkpoint
+from edgeseg.training.checkpoint import Checkpoint, check_semantic, checkpoint_file, read_checkpoint
 from edgeseg_runtime.engines import ENGINES
 from edgeseg_runtime.errors import CheckpointError, ConfigError
 from edgeseg_runtime.files import sha256
@@ -35,6 +35,7 @@ def assemble(run: Path, config: OptimizeConfig, resume: bool) -> Parts:
     budget = Budget(parse_latency(config.budget.latency), config.budget.max_drop, config.budget.min_gain)
     file = checkpoint_file(run)
     checkpoint = read_checkpoint(file)
+    check_semantic(file, checkpoint)
     if checkpoint.quantized:
         raise CheckpointError(f"{file} was trained for int8 already; start from the float run it came from")
     profile = None if config.budget.target is None else read_profile(config.budget.target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -38,6 +38,12 @@ class OutputConfig:
     """Write a PNG of class indices for every frame into this folder."""
     jsonl: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     """Write a JSON line for every frame, with each class's share of it, to this file; `-` is stdout."""
+    jsonl_masks: bool = False
+    """With --jsonl: also each object's mask, as COCO's RLE."""
+    csv: Path | None = None
+    """Write a row for every object of every frame to this file."""
+    coco: Path | None = None
+    """Write the objects of a recording, with their masks, to this JSON file as a COCO data set, when it is through."""
     virtual_camera: str | None = None
     """Show a live source as a camera of this machine, such as /dev/video9 (v4l2loopback). --opacity 0: without mask."""
     none: bool = False
@@ -48,6 +54,8 @@ class OutputConfig:
     def __post_init__(self) -> None:
         if self.jsonl is not None and self.jsonl.startswith("-") and self.jsonl != "-":
             raise ConfigError(f"--jsonl needs a file, or - for stdout, got {self.jsonl!r}")
+        if self.jsonl_masks and self.jsonl is None:
+            raise ConfigError("--jsonl-masks needs --jsonl FILE")
         if self.none and self.named:
             raise ConfigError("--none cannot be combined with another output")
         if self.video_fps is not None and not 0 < self.video_fps <= 1000:
@@ -57,12 +65,18 @@ class OutputConfig:
     def files(self) -> list[Path]:
         """The files and folders it writes."""
         jsonl = None if self.jsonl in (None, "-") else Path(self.jsonl or "")
-        return [path for path in (self.video, self.masks, jsonl) if path is not None]
+        return [path for path in (self.video, self.masks, jsonl, self.csv, self.coco) if path is not None]
+
+    @property
+    def of_objects(self) -> list[str]:
+        """The flags that were given and need a model that finds objects."""
+        flags = {"--csv": self.csv, "--coco": self.coco, "--jsonl-masks": self.jsonl_masks or None}
+        return [flag for flag, value in flags.items() if value is not None]
 
     @property
     def named(self) -> bool:
         """Whether an output was asked for."""
-        places = (self.video, self.masks, self.jsonl, self.virtual_camera)
+        places = (self.video, self.masks, self.jsonl, self.csv, self.coco, self.virtual_camera)
         return self.window or any(value is not None for value in places)
 
 
@@ -88,7 +102,9 @@ def open_sinks(
     if config.masks is not None:
         sinks.append(MasksSink(config.masks, contract))
     if config.jsonl is not None:
-        sinks.append(JsonLinesSink(config.jsonl))
+        sinks.append(JsonLinesSink(config.jsonl, masks=config.jsonl_masks))
+    if config.csv is not None or config.coco is not None:
+        sinks += _object_sinks(config, contract)
     if config.virtual_camera is not None:
         from edgeseg_runtime.privacy.virtual_camera import VirtualCameraSink
 
@@ -101,6 +117,15 @@ def open_sinks(
         raise OutputError(f"{problem}; name another output: --video FILE.mp4, --masks FOLDER, --jsonl FILE or --none")
     note(f"no window: {problem}" + ("" if sinks else "; nothing is put out (name --video, --masks or --jsonl)"))
     return sinks
+
+
+def _object_sinks(config: OutputConfig, contract: Contract) -> Iterator[Sink[Any]]:
+    from edgeseg_runtime.sinks.objects import CocoRecordingSink, CsvSink
+
+    if config.csv is not None:
+        yield CsvSink(config.csv)
+    if config.coco is not None:
+        yield CocoRecordingSink(config.coco, contract)
 
 
 def keep_in(folder: Path) -> Callable[[Shot], str]:

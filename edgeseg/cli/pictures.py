@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from edgeseg.data.base import SegmentationData
+import numpy as np
+
+from edgeseg.data.base import IGNORE, Sample, SegmentationData
+from edgeseg.data.instances.base import InstanceData
+from edgeseg.data.instances.open import open_instances
 from edgeseg.data.open import open_data
 from edgeseg.training.evaluate import check_classes
 from edgeseg_export.artifacts import Calibration
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 
 AUDITED = 400
 """Most training pictures that a calibration set is compared with."""
+DataT = TypeVar("DataT")
 
 
 class LabelledPictures:
@@ -51,12 +57,54 @@ def run_data(
 
     Raises DatasetError.
     """
+    return _run_data(open_data, checkpoint, data, split, role, progress)
+
+
+def run_objects(
+    checkpoint: Checkpoint, data: str | None, split: str | None, role: str, progress: Progress
+) -> InstanceData:
+    """Do what `run_data` does for models that tell objects apart."""
+    return _run_data(open_instances, checkpoint, data, split, role, progress)
+
+
+class ObjectsAsClasses:
+    """A data set of objects as one of classes; pixels of no object have none."""
+
+    def __init__(self, data: InstanceData) -> None:
+        self.data, self.labels, self.description = data, data.labels, data.description
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def name(self, index: int) -> str:
+        """Return the name of picture `index`."""
+        return self.data.name(index)
+
+    def read(self, index: int) -> Sample:
+        """Return picture `index` and its mask, later objects on top. Raises DatasetError."""
+        sample = self.data.read(index)
+        mask = np.full(sample.image.shape[:2], IGNORE, np.uint8)
+        for one in sample.instances:
+            rows, columns = one.region.inside.shape
+            part = mask[one.region.top : one.region.top + rows, one.region.left : one.region.left + columns]
+            part[one.region.inside] = one.label
+        return Sample(sample.image, mask)
+
+
+def _run_data(
+    opened: Callable[..., DataT],
+    checkpoint: Checkpoint,
+    data: str | None,
+    split: str | None,
+    role: str,
+    progress: Progress,
+) -> DataT:
     config = checkpoint.config
     own = data is None
     where = config.get("data") if own else data
     if where is None:
         raise DatasetError("the checkpoint does not say what it was trained on; name pictures with --data")
-    return open_data(
+    return opened(
         where,
         split or config.get(role, "val"),
         format=config.get("format", "auto") if own else "auto",
@@ -73,8 +121,13 @@ def calibration_set(
     From the run's training pictures, or from `source`: a data set (its train split) or a folder of pictures.
     Raises CalibrationError when they are too few or unlike the training pictures.
     """
-    training = run_data(checkpoint, None, None, "split", progress)
-    names, images, masks = _draw(training if source is None else _open(source, progress), count, seed)
+    of_objects = checkpoint.contract.task == "instance"
+    training: SegmentationData
+    if of_objects:
+        training = ObjectsAsClasses(run_objects(checkpoint, None, None, "split", progress))
+    else:
+        training = run_data(checkpoint, None, None, "split", progress)
+    names, images, masks = _draw(training if source is None else _open(source, of_objects, progress), count, seed)
     seen = [training.read(index) for index in choose(AUDITED, len(training), seed)]
     classes = checkpoint.contract.names
     report = audit(
@@ -87,13 +140,15 @@ def calibration_set(
     return Calibration(where, seed, tuple(names), images, report)
 
 
-def _open(source: str, progress: Progress) -> SegmentationData | list[Path]:
+def _open(source: str, of_objects: bool, progress: Progress) -> SegmentationData | list[Path]:
     """Open a data set, or list the pictures that lie directly in a folder."""
     from edgeseg.data.files import list_pictures
 
     folder = Path(source)
     if folder.is_dir() and (loose := list_pictures(folder)):
         return loose
+    if of_objects:
+        return ObjectsAsClasses(open_instances(source, "train", progress=progress))
     return open_data(source, "train", progress=progress)
 
 

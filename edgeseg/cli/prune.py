@@ -137,6 +137,11 @@ def prune(run: Path, /, *, config: PruneConfig, json: bool = False) -> None:
 
     file = checkpoint_file(run)
     checkpoint = read_checkpoint(file)
+    if checkpoint.contract.task == "instance":
+        # taking channels out works (edgeseg.compress.pruning); learning again with a teacher's scores does not
+        raise CheckpointError(
+            f"{file} holds {checkpoint.model}, which tells objects apart; only models of classes are pruned"
+        )
     settings = finetune_settings(config, checkpoint, file)
     own = settings.data
     train_data, val_data = (
@@ -166,8 +171,9 @@ def finetune_settings(config: PruneConfig, checkpoint: Checkpoint, file: Path) -
     Raises CheckpointError for a checkpoint that cannot be pruned, ConfigError for settings that cannot be.
     """
     from edgeseg.config import TrainConfig, given, unflatten
-    from edgeseg.training.checkpoint import checkpoint_file
+    from edgeseg.training.checkpoint import check_semantic, checkpoint_file
 
+    check_semantic(file, checkpoint)
     if checkpoint.quantized:
         raise CheckpointError(f"{file} holds quantisers; prune the network first, then train it with --qat")
     if "data" not in checkpoint.config:

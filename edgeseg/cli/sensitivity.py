@@ -88,13 +88,13 @@ def sensitivity(run: Path, /, *, config: SensitivityConfig | None = None, json: 
     require("matplotlib", "plot")
     from edgeseg.cli.pictures import run_data
     from edgeseg.cli.sensitivity_plot import draw
-    from edgeseg.training.checkpoint import checkpoint_file, load_deployable
+    from edgeseg.training.checkpoint import checkpoint_file, load_semantic
     from edgeseg_export.calibration import choose
     from edgeseg_export.sensitivity import cached_sensitivity
 
     config = config or SensitivityConfig()
     file = checkpoint_file(run)
-    module, checkpoint = load_deployable(file)
+    module, checkpoint = load_semantic(file)
     if checkpoint.quantized:
         raise ConfigError(f"{run} was trained with its int8 rounding in place; name the run it started from")
     data = run_data(checkpoint, config.data, config.split, "val_split", progress)

@@ -17,8 +17,9 @@ from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note
 from edgeseg.cli.live_config import LiveConfig
-from edgeseg.cli.live_line import CameraLine, LineOnTerminal, RecordingLine, live_text, summary_text
+from edgeseg.cli.live_line import CameraLine, LineOnTerminal, RecordingLine, count_texts, live_text, summary_text
 from edgeseg.cli.loading import EngineConfig, engine_facts, load_segmenter
+from edgeseg.cli.objects_config import ObjectConfig, check_objects
 from edgeseg.cli.outputs import OutputConfig, open_sinks
 from edgeseg.cli.source_config import SourceConfig
 from edgeseg.cli.stream_groups import STREAM
@@ -27,6 +28,9 @@ from edgeseg_runtime.errors import ConfigError
 if TYPE_CHECKING:
     from types import FrameType
 
+    from edgeseg_runtime.instances.following import Follower
+    from edgeseg_runtime.pipeline import Model
+    from edgeseg_runtime.segmenter import Segmenter
     from edgeseg_runtime.stream import Stop
 
 INTERRUPTED = 130
@@ -44,6 +48,7 @@ class StreamConfig:
     what: SourceConfig = field(default_factory=SourceConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     outputs: OutputConfig = field(default_factory=OutputConfig)
+    objects: ObjectConfig = field(default_factory=ObjectConfig)
     live: LiveConfig = field(default_factory=LiveConfig)
     json: bool = False
     """Print the summary as JSON on stdout."""
@@ -62,6 +67,8 @@ class StreamConfig:
         virtual = ["--virtual-camera"] if self.outputs.virtual_camera is not None else []
         if not sources[0].live and (flags := [*self.live.named(), *virtual]):
             raise ConfigError(f"{flags[0]} is for cameras and live streams, and {sources[0].spec} is a recording")
+        if sources[0].live and self.outputs.coco is not None:
+            raise ConfigError("--coco holds a recording, which has an end; --jsonl and --csv follow cameras")
         if len(sources) > 1 and self.outputs.video is not None:
             raise ConfigError("--video holds one camera; --record FOLDER writes files for each")
         if len(sources) > 1 and virtual:
@@ -87,6 +94,7 @@ def stream(*, config: StreamConfig) -> int:
       edgeseg stream --model model.onnx --source clip.mp4 --video out.mp4 --masks m/
       edgeseg stream --model model.onnx --source rtsp://10.0.0.7/cam --web 8080
       edgeseg stream --model m/ --camera 0 --record rec/ --record-on "person>5%"
+      edgeseg stream --model m/ --camera 0 --count-line door=0.1,0.6,0.9,0.6
     """
     with stop_on_signals() as stop:
         if config.what.sources[0].live:
@@ -100,16 +108,22 @@ def _stream_recording(config: StreamConfig, stop: Stop) -> int:
 
     source = open_source(config.what.sources[0].spec)
     segmenter, lanes = load_segmenter(config.model, config.engine)
-    options = StreamOptions(lanes, config.what.limit, config.outputs.opacity)
+    wanted = [*([config.objects.flag] if config.objects.followed else []), *config.outputs.of_objects]
+    check_objects(wanted, segmenter.contract, segmenter.path)
+    model, follower = _followed(config.objects, segmenter)
+    options = StreamOptions(lanes, config.what.limit, config.outputs.opacity, follower)
     sinks = open_sinks(config.outputs, source, segmenter.contract)
     with live_line(RecordingLine) as watch:
-        summary = run_stream(source, segmenter, sinks, options, stop=stop, watch=watch)
+        summary = run_stream(source, model, sinks, options, stop=stop, watch=watch)
     for remark in summary.remarks:
         note(f"note: {remark}")
     if config.json:
-        answer_json({**engine_facts(segmenter, config.engine, lanes), **summary.as_dict()})
+        counted = {} if follower is None else {"counts": follower.counts.as_dict()}
+        answer_json({**engine_facts(segmenter, config.engine, lanes), **summary.as_dict(), **counted})
     else:
         note(summary_text(summary))
+        for line in [] if follower is None else count_texts(follower.counts):
+            note(f"  {line}")
         written = [str(path) for path in config.outputs.files]
         if written and summary.emitted:
             note(f"  wrote {', '.join(written)}")
@@ -117,6 +131,16 @@ def _stream_recording(config: StreamConfig, stop: Stop) -> int:
         return 0
     note(f"interrupted after {summary.emitted} frames; the outputs hold what was done")
     return INTERRUPTED
+
+
+def _followed(objects: ObjectConfig, segmenter: Segmenter) -> tuple[Model, Follower | None]:
+    """Return the model as the stream is to run it, and what follows its objects; None where nothing does."""
+    if not objects.followed:
+        return segmenter, None
+    from edgeseg_runtime.events import Events
+    from edgeseg_runtime.instances.following import Follower, Following, Watchful
+
+    return Watchful(segmenter), Follower("", Events(), Following(lines=objects.lines))
 
 
 def _stream_live(config: StreamConfig, stop: Stop) -> int:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sized
+from typing import TYPE_CHECKING, TypeVar
 
 from edgeseg.cli.console import answer_json, note, progress
-from edgeseg.config import TrainConfig
+from edgeseg.config import TrainConfig, given
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
 from edgeseg_runtime.progress import silent
 
 if TYPE_CHECKING:
-    from edgeseg.data.base import SegmentationData
+    from edgeseg.training.task import Task
+    from edgeseg_runtime.progress import Progress
+
+DataT = TypeVar("DataT", bound=Sized)
 
 
 def train(*, config: TrainConfig, resume: bool = False, find_lr: bool = False, json: bool = False) -> None:
@@ -30,6 +33,7 @@ def train(*, config: TrainConfig, resume: bool = False, find_lr: bool = False, j
       edgeseg train --data camvid --find-lr --out runs/lr
       edgeseg train --data camvid --model fast_scnn --teacher runs/big --out runs/taught
       edgeseg train --data camvid --qat --init runs/camvid --out runs/camvid-qat
+      edgeseg train --data pennfudan --model yolact_mobilenet_v2 --out runs/people
 
     Parameters
     ----------
@@ -43,35 +47,58 @@ def train(*, config: TrainConfig, resume: bool = False, find_lr: bool = False, j
     """
     for package in ("torch", "torchvision", "lightning", "tensorboard", "safetensors", "matplotlib"):
         require(package, "train")
-    from edgeseg.data.open import open_data
     from edgeseg.training.loop import train as run
     from edgeseg.training.machine import is_first_process
 
     # Where several processes train, each runs this verb, and the first one speaks for all.
     first = is_first_process()
     show, say = (progress, note) if first else (silent, _nothing)
-    settings = config.data
-    train_data, val_data = (
-        open_data(settings.data, split, format=settings.format, skip_bad=settings.skip_bad, progress=show)
-        for split in (settings.split, settings.val_split)
-    )
-    say(f"{settings.data}: {len(train_data)} {settings.split} and {len(val_data)} {settings.val_split} pictures")
+    task = _open(config, show, say)
     if find_lr:
-        _find_learning_rate(config, train_data, resume, json)
+        _find_learning_rate(config, task, resume, json)
         return
-    result = run(config, train_data, val_data, resume=resume, progress=show, report=say)
+    result = run(config, task, resume=resume, progress=show, report=say)
     if json and first:
-        answer_json({"out": str(config.out), **asdict(result)})
+        answer_json({
+            "out": str(config.out), "best_epoch": result.best_epoch, f"best_{task.headline.key}": result.best_score,
+            "epochs": result.epochs, "seconds": result.seconds,
+        })  # fmt: skip
     else:
-        say(f"{config.out}: val mIoU {result.best_mean_iou:.4f} in epoch {result.best_epoch}, {result.seconds:.0f} s")
+        reached = f"val {task.headline.said} {result.best_score:.4f} in epoch {result.best_epoch}"
+        say(f"{config.out}: {reached}, {result.seconds:.0f} s")
 
 
-def _find_learning_rate(config: TrainConfig, data: SegmentationData, resume: bool, json: bool) -> None:
+def _open(config: TrainConfig, show: Progress, say: Callable[[str], None]) -> Task:
+    """Return the task that the model is for, with its pictures."""
+    from edgeseg.data.instances.open import open_instances
+    from edgeseg.data.open import open_data
+    from edgeseg.training.instances.task import InstanceTask
+    from edgeseg.training.networks import task_of
+    from edgeseg.training.semantic import SemanticTask
+    from edgeseg.training.start import resolve
+
+    settings = config.data
+
+    def both(opened: Callable[..., DataT]) -> tuple[DataT, DataT]:
+        train_data, val_data = (
+            opened(settings.data, split, format=settings.format, skip_bad=settings.skip_bad, progress=show)
+            for split in (settings.split, settings.val_split)
+        )
+        say(f"{settings.data}: {len(train_data)} {settings.split} and {len(val_data)} {settings.val_split} pictures")
+        return train_data, val_data
+
+    if task_of(given(resolve(config).model.model)) == "instance":
+        require("pycocotools", "train")  # the score, which comes only after an epoch
+        return InstanceTask(*both(open_instances))
+    return SemanticTask(*both(open_data))
+
+
+def _find_learning_rate(config: TrainConfig, task: Task, resume: bool, json: bool) -> None:
     from edgeseg.training.lr_range import PICTURE, find_learning_rate
 
     if resume:
         raise ConfigError("--find-lr begins anew; leave --resume away")
-    found = find_learning_rate(config, data, progress=progress)
+    found = find_learning_rate(config, task, progress=progress)
     rate = found.suggestion
     found.write(config.out)
     if json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
@@ -27,8 +28,22 @@ QUANTIZERS = "quantizers"
 """Name of the submodule that holds the quantisers of activations, each named after what makes the tensor."""
 
 
-def prepare_qat(net: nn.Module, contract: Contract) -> fx.GraphModule:
+def prepare_qat(net: nn.Module, contract: Contract) -> nn.Module:
     """Return a copy of `net` that computes as its int8 file will, for training; `net` stays as it is.
+
+    Of a network that has a submodule `maps` only that is rounded: it says that all its weights are there, and that what
+    it does with what they give stays in float, as `edgeseg.models.instances.yolact` does. See `rounded_graph`.
+    """
+    maps = getattr(net, "maps", None)
+    if not isinstance(maps, nn.Module):
+        return rounded_graph(net, contract)
+    prepared = deepcopy(net)
+    prepared.maps = rounded_graph(maps, contract)
+    return prepared
+
+
+def rounded_graph(net: nn.Module, contract: Contract) -> fx.GraphModule:
+    """Return a copy of `net` as a graph of its operations in which every tensor is rounded as int8 engines will.
 
     Batch normalisations are folded with their running statistics. Which modules and parameters there are depends on
     the architecture alone, so a checkpoint can be loaded into a freshly built network. The ranges are placeholders

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from cyclopts import Group, Parameter
 
+from edgeseg_runtime.contract import Task
 from edgeseg_runtime.errors import ConfigError
 
 Preset = Literal["none", "light", "standard", "strong"]
@@ -25,15 +26,15 @@ class AugmentConfig:
     vflip: float | None = None
     """Share of pictures that are turned upside down."""
     zoom_in: float | None = None
-    """Largest factor of the random zoom, at least 1 (standard, strong 2)."""
+    """Largest factor of the random zoom, at least 1 (standard, strong 2; of objects, standard 1.5)."""
     zoom_out: float | None = None
-    """Smallest factor of the random zoom, at most 1 (standard .75, strong .5)."""
+    """Smallest factor of the random zoom, at most 1 (standard .75, strong .5; of objects .5 and .1)."""
     class_crop: float | None = None
     """Share of enlarged pictures whose crop holds a class drawn from those in them, each class as likely."""
     warp: float | None = None
-    """Share of pictures that the next four change (strong .3; with other presets 1 where one of the four is given)."""
+    """Share of pictures that the next four change (strong .3 but of objects; else 1 where one of the four is given)."""
     rotate: float | None = None
-    """Largest rotation, in degrees either way (strong 8)."""
+    """Largest rotation, in degrees either way (strong 8 but of objects)."""
     shear: float | None = None
     """Largest shear, in degrees either way, across and down."""
     translate: float | None = None
@@ -53,7 +54,8 @@ class AugmentConfig:
     classmix: float | None = None
     """Share of pictures with half of the classes of another pasted over them (ClassMix)."""
     copy_paste: float | None = None
-    """Share of pictures with a class, mostly a rare one, of another pasted over them."""
+    """Share of pictures with a class, mostly a rare one, or with some objects of another pasted over them (objects:
+    strong .5)."""
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -65,7 +67,7 @@ class AugmentConfig:
 
 LIMITS = {
     "zoom_in": (1.0, 8.0),
-    "zoom_out": (0.125, 1.0),
+    "zoom_out": (0.1, 1.0),
     "rotate": (0.0, 180.0),
     "shear": (0.0, 45.0),
     "translate": (0.0, 0.5),
@@ -75,7 +77,7 @@ LIMITS = {
 WARPS = ("rotate", "shear", "translate", "perspective")
 
 # What is not named is off. `strong` adds what cameras do to pictures; mixing pictures is left to whoever asks for it.
-_RECIPES: dict[Preset, AugmentConfig] = {
+_SEMANTIC: dict[Preset, AugmentConfig] = {
     "none": AugmentConfig(),
     "light": AugmentConfig(color=0.15, hflip=0.5),
     "standard": AugmentConfig(color=0.3, hflip=0.5, zoom_in=2.0, zoom_out=0.75),
@@ -83,18 +85,34 @@ _RECIPES: dict[Preset, AugmentConfig] = {
         color=0.5, hflip=0.5, zoom_in=2.0, zoom_out=0.5, warp=0.3, rotate=8.0, blur=0.2, noise=0.1, jpeg=0.1
     ),
 }
+# `strong` has the large-scale jitter and the copy-paste of arXiv:2012.07177.
+_INSTANCE: dict[Preset, AugmentConfig] = {
+    "none": AugmentConfig(),
+    "light": AugmentConfig(color=0.15, hflip=0.5),
+    "standard": AugmentConfig(color=0.3, hflip=0.5, zoom_in=1.5, zoom_out=0.5),
+    "strong": AugmentConfig(
+        color=0.5, hflip=0.5, zoom_in=2.0, zoom_out=0.1, blur=0.2, noise=0.1, jpeg=0.1, copy_paste=0.5
+    ),
+}
+_RECIPES: dict[Task, dict[Preset, AugmentConfig]] = {"semantic": _SEMANTIC, "instance": _INSTANCE}
+_OF_CLASSES = ("class_crop", "classmix")
+"""Pieces that work on classes of pixels: there are none where objects are learnt."""
 
 
-def recipe(preset: Preset, own: AugmentConfig | None = None) -> AugmentConfig:
-    """Return the preset's pieces with what `own` says otherwise; None is off there.
+def recipe(preset: Preset, own: AugmentConfig | None = None, task: Task = "semantic") -> AugmentConfig:
+    """Return the preset's pieces for a task with what `own` says otherwise; None is off there.
 
-    Raises ConfigError for an unknown preset and for settings that together can do nothing.
+    Raises ConfigError for an unknown preset, for settings that together can do nothing and for pieces that the task
+    does not have.
     """
-    if preset not in _RECIPES:
+    if preset not in PRESETS:
         raise ConfigError(f"--augment must be one of {', '.join(PRESETS)}, got {preset!r}")
     said = {} if own is None else {item.name: getattr(own, item.name) for item in fields(own)}
     said = {name: value for name, value in said.items() if value is not None}
-    whole = replace(_RECIPES[preset], **said)
+    if task == "instance" and (foreign := [name for name in _OF_CLASSES if said.get(name)]):
+        flag = foreign[0].replace("_", "-")
+        raise ConfigError(f"--{flag} is for classes of pixels; objects are mixed by --copy-paste and --mosaic")
+    whole = replace(_RECIPES[task][preset], **said)
     warps = any(getattr(whole, name) for name in WARPS)
     if said.get("warp") and not warps:
         raise ConfigError(f"--warp {whole.warp:g} does nothing without {', '.join(f'--{name}' for name in WARPS)}")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from edgeseg_runtime.contract import Label
 from edgeseg_runtime.errors import DatasetError
+from edgeseg_runtime.instances.region import ShapeError as ShapeError
 from edgeseg_runtime.preprocess import Image, Mask
 
 IGNORE = 255
@@ -22,10 +23,6 @@ class BadFileError(DatasetError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.path, self.reason = path, reason
-
-
-class ShapeError(Exception):
-    """A shape cannot be drawn; the message is the reason. Readers tell of it as a BadFileError that names the shape."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ import numpy.typing as npt
 from edgeseg.data.base import BadFileError
 from edgeseg.data.files import Pair, PictureSet, Problem, read_pair
 from edgeseg_runtime.progress import Progress, silent
+
+T = TypeVar("T")
 
 SHOWN = 50
 """Bad files that a report prints; the rest is counted."""
@@ -53,22 +56,37 @@ def check(data: PictureSet, unpaired: tuple[Problem, ...] = (), progress: Progre
     """Read every picture and mask of `data`; `unpaired` are files already known to lack a partner."""
     problems, bad = list(unpaired), []
     pixels = np.zeros(256, np.int64)
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        found = pool.map(partial(_look, data), data.pairs)
-        for pair, result in zip(data.pairs, progress(found, "checking files", len(data)), strict=True):
-            if isinstance(result, Problem):
-                problems.append(result)
-                bad.append(pair)
-            else:
-                pixels += result
+    for pair, result in read_each(data.pairs, partial(_pixels, data), progress):
+        if isinstance(result, Problem):
+            problems.append(result)
+            bad.append(pair)
+        else:
+            pixels += result
     absent = tuple(label.name for label, count in zip(data.labels, pixels, strict=False) if not count)
-    return Report(len(data), tuple(sorted(problems, key=lambda problem: str(problem.path))), tuple(bad), absent)
+    return Report(len(data), in_path_order(problems), tuple(bad), absent)
 
 
-def _look(data: PictureSet, pair: Pair) -> Problem | npt.NDArray[np.int64]:
-    """Return the pair's pixels per label, or what is wrong with it."""
+def _pixels(data: PictureSet, pair: Pair) -> npt.NDArray[np.int64]:
+    """Return the pair's pixels per label."""
+    return np.bincount(read_pair(pair, data.read_truth).mask.ravel(), minlength=256)
+
+
+def read_each(
+    pairs: Sequence[Pair], read: Callable[[Pair], T], progress: Progress
+) -> Iterator[tuple[Pair, T | Problem]]:
+    """Yield each pair with what `read` makes of it, or what is wrong with it, in the pairs' order, several at once."""
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        found = pool.map(partial(_or_problem, read), pairs)
+        yield from zip(pairs, progress(found, "checking files", len(pairs)), strict=True)
+
+
+def in_path_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """Return problems in the order of their files' paths."""
+    return tuple(sorted(problems, key=lambda problem: str(problem.path)))
+
+
+def _or_problem(read: Callable[[Pair], T], pair: Pair) -> T | Problem:
     try:
-        sample = read_pair(pair, data.read_truth)
+        return read(pair)
     except BadFileError as error:
         return Problem(error.path, error.reason)
-    return np.bincount(sample.mask.ravel(), minlength=256)

@@ -1,7 +1,7 @@
 """COCO (Lin et al., 2014) and what programs write in its format: instances, panoptic (Kirillov et al., 2019), stuff.
 
 Categories become classes in the order of their ids. Instances: pixels of no object are the class `background`; see
-`InstanceTruth` for what lies on top and what is ignored. Panoptic and stuff: pixels without label are ignored.
+`PaintedTruth` for what lies on top and what is ignored. Panoptic and stuff: pixels without label are ignored.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from edgeseg.data.base import IGNORE
 from edgeseg.data.coco_index import CocoIndex, read_index
-from edgeseg.data.coco_truth import InstanceTruth, PanopticTruth
+from edgeseg.data.coco_truth import CocoShapes, PanopticTruth
+from edgeseg.data.drawn import PaintedTruth
 from edgeseg.data.files import Layout, MaskFiles, Pair, Pairing, Problem, ReadTruth, in_name_order, pair_folders
 from edgeseg.data.masks import MAX_CLASSES, MaskReader
 from edgeseg.data.named import check_names, named_classes
@@ -45,7 +46,8 @@ def recognise_instances(root: Path) -> Layout | None:
     first = _same_categories(indices.values())
     classes = named_classes(list(first.categories.values()), first.path, first.colors)
     by_id = {number: classes.indices[name] for number, name in first.categories.items()}
-    truth = InstanceTruth({index.path: index for index in indices.values()}, by_id, classes.background)
+    shapes = CocoShapes({index.path: index for index in indices.values()}, by_id)
+    truth = PaintedTruth(shapes, classes.background, ordered=False)
     splits = {split: _listed(root, index) for split, index in indices.items()}
     return Layout("COCO instances", classes.labels, truth, splits)
 

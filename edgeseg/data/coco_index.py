@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgeseg.data.base import BadFileError, Rgb, ShapeError
 from edgeseg.data.files import Size
 from edgeseg.data.jsonfiles import list_items, read_span
@@ -46,6 +48,8 @@ class CocoIndex:
     """Names of the lists that hold something."""
     strays: int
     """Annotations of pictures that are not in the file."""
+    repeated: tuple[int, ...]
+    """Ids that more than one annotation has."""
 
     def annotations(self, image: str) -> Iterator[Any]:
         """Yield the annotations of a picture as they stand in the file. Raises BadFileError."""
@@ -70,6 +74,7 @@ def _read_index(path: Path, _changed: int, _size: int) -> CocoIndex:
     colors: dict[str, Rgb] = {}
     spans: dict[str, array[int]] = {}
     masks: dict[str, str] = {}
+    ids = array("q")
     lists = set()
     for name, value, start, end in list_items(path):
         lists.add(name)
@@ -77,6 +82,8 @@ def _read_index(path: Path, _changed: int, _size: int) -> CocoIndex:
             with told_as(path, f"annotation {_id(value)}"):
                 key = _key(value, "image_id")
                 spans.setdefault(key, array("q")).extend((start, end))
+                if _is_id(value.get("id")):
+                    ids.append(value["id"])
                 if "file_name" in value:
                     masks[key] = need(value, "file_name", str)
         elif name == "images":
@@ -94,11 +101,17 @@ def _read_index(path: Path, _changed: int, _size: int) -> CocoIndex:
                     colors[value["name"]] = color
     strays = sum(len(found) // 2 for key, found in spans.items() if key not in images)
     ordered = dict(sorted(categories.items()))
-    return CocoIndex(path, images, ordered, colors, spans, masks, frozenset(lists), strays)
+    found, counts = np.unique(np.frombuffer(ids, np.int64), return_counts=True)
+    repeated = tuple(found[counts > 1].tolist())
+    return CocoIndex(path, images, ordered, colors, spans, masks, frozenset(lists), strays, repeated)
 
 
 def _id(value: Any) -> Any:
     return value.get("id", "without id") if isinstance(value, dict) else repr(value)[:40]
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
 
 
 def _key(value: Any, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Masks from COCO's instances and from its panoptic pictures."""
+"""COCO's annotated objects as shapes, and masks from its panoptic pictures."""
 
 from __future__ import annotations
 
@@ -11,45 +11,40 @@ import numpy as np
 
 from edgeseg.data.base import IGNORE, BadFileError, ShapeError
 from edgeseg.data.coco_index import CocoIndex
+from edgeseg.data.drawn import Drawn
 from edgeseg.data.files import Pair, Size, check_size
 from edgeseg.data.pictures import read_stored
-from edgeseg.data.polygons import fill, paint, place, small_on_top, union
-from edgeseg.data.rle import decode, unsqueeze
+from edgeseg.data.polygons import fill, place, union
 from edgeseg.data.shapes import flat_points, need, told_as
 from edgeseg_runtime.instances.region import Region
+from edgeseg_runtime.instances.rle import decode, unsqueeze
 from edgeseg_runtime.preprocess import Mask
 
 _SHOWN = 5  # segment ids named in an error
 
 
 @dataclass(frozen=True)
-class InstanceTruth:
-    """Paints the objects of a picture over each other, small ones on top, for COCO says nothing of what is in front.
-
-    Crowd regions are ignored where no object lies on them: their outlines take in what is between the people.
-    """
+class CocoShapes:
+    """Draws the objects and crowds of a picture."""
 
     files: Mapping[Path, CocoIndex]
     classes: Mapping[int, int]
     """Class index, or IGNORE, by category id."""
-    background: int
 
-    def __call__(self, pair: Pair, size: Size) -> Mask:
-        """Draw the mask. Raises BadFileError, naming picture and annotation."""
+    def __call__(self, pair: Pair, size: Size) -> list[Drawn]:
+        """Draw the shapes. Raises BadFileError, naming picture and annotation."""
         index = self.files[pair.mask]
         image = index.images[pair.key]
         if image.size is not None:
             check_size(pair.mask, image.size, size, f"picture {pair.key} ({image.name})")
-        crowds: list[tuple[int, Region]] = []
-        objects: list[tuple[int, Region]] = []
+        drawn = []
         for annotation in index.annotations(pair.key):
             with told_as(pair.mask, f"{image.name}, annotation {annotation.get('id', 'without id')}"):
+                label = category_index(annotation, self.classes)
+                box = stored_box(annotation)
                 crowd = annotation.get("iscrowd") in (1, True)
-                value = category_index(annotation, self.classes)
-                region = segmentation(annotation, size)
-                (crowds if crowd else objects).append((IGNORE if crowd else value, region))
-        mask = np.full(size, self.background, np.uint8)
-        return paint(mask, [*crowds, *small_on_top(objects)])
+                drawn.append(Drawn(label, segmentation(annotation, size), crowd, box=box))
+        return drawn
 
 
 @dataclass(frozen=True)
@@ -98,6 +93,19 @@ def category_index(annotation: Any, classes: Mapping[int, int]) -> int:
     return classes[category]
 
 
+def stored_box(annotation: Any) -> tuple[float, float, float, float] | None:
+    """Return left, top, right, bottom of an annotation's box; None where it has none that can be read.
+
+    Raises ShapeError for a box of negative size.
+    """
+    match annotation.get("bbox"):
+        case [int() | float() as x, int() | float() as y, int() | float() as width, int() | float() as height]:
+            if width < 0 or height < 0:
+                raise ShapeError(f"its box has a negative size, {width:g}×{height:g}")
+            return x, y, x + width, y + height
+    return None
+
+
 def segmentation(annotation: Any, size: Size) -> Region:
     """Return the pixels of an annotation: what any of its polygons encloses, or its RLE. Raises ShapeError."""
     raw = annotation.get("segmentation")
@@ -112,4 +120,5 @@ def segmentation(annotation: Any, size: Size) -> Region:
         if not isinstance(runs, list | np.ndarray):
             raise ShapeError("its RLE has no 'counts'")
         return place(decode(runs, *size, columns=True), 0, 0, *size)
-    raise ShapeError("has no outline: 'segmentation' must hold polygons or an RLE")
+    what = "has a box, but no mask" if "bbox" in annotation else "has no outline"
+    raise ShapeError(f"{what}: 'segmentation' must hold polygons or an RLE")

@@ -61,7 +61,7 @@ def write_folder(
             written, bad = fill(collection, jobs, temporary, pictures, extra or {}, workers, progress)
             problems += bad
             if problems and not (skip_bad and written):
-                raise DatasetError(_report(collection.spec, problems))
+                raise DatasetError(report(collection.spec, problems))
             if not written:
                 raise DatasetError(f"{collection.spec}: there is no picture to write")
     except OSError as error:
@@ -94,7 +94,8 @@ def _check_splits(spec: str, assignment: Sequence[str | None]) -> None:
         raise DatasetError(f"{spec}: a folder's splits are {', '.join(SPLITS)}, got {', '.join(unknown)}")
 
 
-def _report(spec: str, problems: Sequence[Problem]) -> str:
+def report(spec: str, problems: Sequence[Problem]) -> str:
+    """Return what is said of files that cannot be used."""
     lines = [f"  {problem.path}: {problem.reason}" for problem in problems[:SHOWN]]
     if len(problems) > SHOWN:
         lines.append(f"  … and {len(problems) - SHOWN} more")

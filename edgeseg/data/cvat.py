@@ -2,6 +2,7 @@
 
 Shapes are painted in the order of their z_order, then of the file. Pixels of no shape are `background`. Tags say
 something of the whole picture and are left alone; lines, points, cuboids and skeletons have no area and are refused.
+Shapes of one label in the same group are one object.
 """
 
 from __future__ import annotations
@@ -11,22 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from edgeseg.data.base import BadFileError, Rgb, ShapeError
+from edgeseg.data.drawn import Drawn, PaintedTruth
 from edgeseg.data.files import Layout, Pair, Problem, Size, check_size, in_name_order
 from edgeseg.data.named import NamedClasses, named_classes
-from edgeseg.data.polygons import Points, box, ellipse, fill, paint, place
-from edgeseg.data.rle import decode
+from edgeseg.data.polygons import Points, box, ellipse, fill, place
 from edgeseg.data.shapes import hex_color, number, points, told_as
 from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.instances.region import Region
-from edgeseg_runtime.preprocess import Mask
+from edgeseg_runtime.instances.rle import decode
 
 WHOLE = "all"
 _SPLITS = {"train": "train", "val": "val", "validation": "val", "valid": "val", "test": "test", "default": WHOLE}
 _NO_AREA = ("polyline", "points", "cuboid", "skeleton")
 _DRAWN = ("polygon", "box", "ellipse", "mask")
+_NO_GROUP = "0"
 LOOKED_FOR = "CVAT for images 1.1: annotations.xml; pictures in images/, images/SUBSET/ or beside it"
 
 Shape = tuple[str, dict[str, str]]
@@ -44,23 +44,25 @@ class CvatImage:
 
 
 @dataclass(frozen=True)
-class CvatTruth:
+class CvatShapes:
     """Draws the shapes of a picture."""
 
     images: Mapping[str, CvatImage]
     classes: NamedClasses
 
-    def __call__(self, pair: Pair, size: Size) -> Mask:
-        """Draw the mask. Raises BadFileError, naming picture and shape."""
+    def __call__(self, pair: Pair, size: Size) -> list[Drawn]:
+        """Draw the shapes. Raises BadFileError, naming picture and shape."""
         image = self.images[pair.key]
         check_size(pair.mask, image.size, size, f"picture {image.name}")
-        regions = []
+        drawn = []
         for place_in_file, (kind, values) in enumerate(image.shapes):
             with told_as(pair.mask, f"{image.name}, shape {place_in_file} ({kind} {values.get('label', '')!r})"):
                 order = number(values.get("z_order", "0"), "z_order")
-                regions.append((order, self.classes.index(values.get("label", "")), _region(kind, values, size)))
-        regions.sort(key=lambda region: region[0])
-        return paint(np.full(size, self.classes.background, np.uint8), [(value, area) for _, value, area in regions])
+                group = values.get("group_id", _NO_GROUP)
+                label = self.classes.index(values.get("label", ""))
+                shape = Drawn(label, _region(kind, values, size), group="" if group == _NO_GROUP else group)
+                drawn.append((order, shape))
+        return [shape for _, shape in sorted(drawn, key=lambda item: item[0])]
 
 
 def _region(kind: str, values: dict[str, str], size: Size) -> Region:
@@ -71,9 +73,13 @@ def _region(kind: str, values: dict[str, str], size: Size) -> Region:
     rotation = number(values.get("rotation", "0"), "rotation")
     if kind == "box":
         left, top, right, bottom = (number(values.get(name), name) for name in ("xtl", "ytl", "xbr", "ybr"))
+        if right < left or bottom < top:
+            raise ShapeError(f"a box needs xtl ≤ xbr and ytl ≤ ybr, got {left:g}, {top:g}, {right:g}, {bottom:g}")
         return fill([box(left, top, right, bottom, rotation)], *size)
     if kind == "ellipse":
         x, y, radius_x, radius_y = (number(values.get(name), name) for name in ("cx", "cy", "rx", "ry"))
+        if radius_x < 0 or radius_y < 0:
+            raise ShapeError(f"an ellipse's radii must not be negative, got {radius_x:g} and {radius_y:g}")
         return fill([ellipse(x, y, radius_x, radius_y, rotation)], *size)
     left, top, width, height = (int(number(values.get(name), name)) for name in ("left", "top", "width", "height"))
     if not (0 < width <= 1 << 15 and 0 < height <= 1 << 15):
@@ -107,7 +113,8 @@ def recognise(root: Path) -> Layout | None:
             pairs.setdefault(image.split, []).append(Pair(picture, path, key))
     found = dict.fromkeys([*pairs, *problems])
     splits = {split: in_name_order(pairs.get(split, ()), problems.get(split, ())) for split in found}
-    return Layout("CVAT for images 1.1", classes.labels, CvatTruth(images, classes), splits)
+    truth = PaintedTruth(CvatShapes(images, classes), classes.background, ordered=True)
+    return Layout("CVAT for images 1.1", classes.labels, truth, splits)
 
 
 def _parsed(path: Path) -> tuple[list[str], dict[str, Rgb], dict[str, CvatImage]]:

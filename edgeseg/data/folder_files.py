@@ -21,6 +21,7 @@ from edgeseg.data.folder import WHOLE
 from edgeseg.data.indexed_png import indexed_png
 from edgeseg.data.items import Collection, Item, in_threads
 from edgeseg_runtime.contract import Label
+from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.progress import Progress
 
 Pictures = Literal["copy", "link"]
@@ -98,23 +99,31 @@ def _place(root: Path, kind: str, split: str) -> Path:
     return root / kind if split == WHOLE else root / kind / split
 
 
+def put_picture(job: Job, image: Image, folder: Path, pictures: Pictures) -> Path:
+    """Put a picture into a folder: its file, or a PNG of `image` where there is none; return where it is."""
+    pair = job.item.pair
+    target = folder / f"{job.name}{'.png' if pair is None else pair.image.suffix.lower()}"
+    if pair is None:
+        target.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    elif pictures == "link":
+        target.symlink_to(os.path.abspath(pair.image))  # noqa: PTH100 - resolve() would follow the data set's links
+    else:
+        shutil.copyfile(pair.image, target)
+    return target
+
+
 def _write(collection: Collection, root: Path, pictures: Pictures, job: Job) -> Problem | None:
     """Write one picture and its mask, or return what is wrong with it."""
     images, masks = _place(root, "images", job.split), _place(root, "masks", job.split)
     pair = job.item.pair
     if pair is None or collection.read_truth is None:
         sample = job.item.read()
-        (images / f"{job.name}.png").write_bytes(cv2.imencode(".png", sample.image)[1].tobytes())
     else:
         try:
             sample = read_pair(pair, collection.read_truth)
         except BadFileError as error:
             return Problem(error.path, error.reason)
-        target = images / f"{job.name}{pair.image.suffix.lower()}"
-        if pictures == "link":
-            target.symlink_to(os.path.abspath(pair.image))  # noqa: PTH100 - resolve() would follow the data set's links
-        else:
-            shutil.copyfile(pair.image, target)
+    put_picture(job, sample.image, images, pictures)
     colors = [label.color for label in collection.labels]
     (masks / f"{job.name}.png").write_bytes(indexed_png(sample.mask, colors))
     return None

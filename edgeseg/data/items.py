@@ -11,6 +11,7 @@ from edgeseg.data import procedural
 from edgeseg.data.base import Sample, SegmentationData
 from edgeseg.data.files import Layout, Pair, PictureSet, Problem, ReadTruth
 from edgeseg.data.open import recognise
+from edgeseg.data.recognition import HasSplits
 from edgeseg_runtime.contract import Label
 from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.progress import Progress
@@ -73,14 +74,14 @@ def open_collection(spec: str, *, format: str = "auto", splits: Sequence[str] = 
     Raises DatasetError for an unknown format, a folder that fits none, and a split that is not there.
     """
     if format in ("auto", procedural.NAME) and spec.partition(":")[0] == procedural.NAME:
-        wanted = _chosen(spec, splits, tuple(procedural.SPLITS))
+        wanted = chosen_splits(spec, splits, tuple(procedural.SPLITS))
         return _drawn(spec, procedural.ProceduralSpec.parse(spec), wanted)
     layout = recognise(spec, format)
     filled = tuple(split for split, pairing in layout.splits.items() if pairing.pairs or pairing.problems)
-    return _stored(spec, layout, _chosen(spec, splits, filled if splits else _without_unions(layout, filled)))
+    return _stored(spec, layout, chosen_splits(spec, splits, filled if splits else without_unions(layout, filled)))
 
 
-def _without_unions(layout: Layout, splits: tuple[str, ...]) -> tuple[str, ...]:
+def without_unions(layout: HasSplits, splits: tuple[str, ...]) -> tuple[str, ...]:
     """Leave out each split whose pictures are, each of them, in smaller splits."""
     pairs = {split: set(layout.splits[split].pairs) for split in splits}
     smaller: set[Pair] = set()
@@ -92,7 +93,8 @@ def _without_unions(layout: Layout, splits: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(split for split in splits if split in kept)
 
 
-def _chosen(spec: str, asked: Sequence[str], there: tuple[str, ...]) -> tuple[str, ...]:
+def chosen_splits(spec: str, asked: Sequence[str], there: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the splits that are asked for, else all there are. Raises DatasetError for one that is not there."""
     for split in asked:
         if split not in there:
             raise DatasetError(f"{spec} has no split {split!r}; it has {', '.join(there) or 'none'}")

@@ -1,7 +1,8 @@
 """LabelMe: a JSON file beside each picture (github.com/wkentaro/labelme).
 
 Shapes lie over each other in the file's order, as in the program. Pixels of no shape are `background`; the labels
-`_background_` and `__ignore__` mean what they say. Points and lines have no area and are refused, not dropped.
+`_background_` and `__ignore__` mean what they say. Points and lines have no area and are refused, not dropped. Shapes
+of one label with the same group id are one object.
 """
 
 from __future__ import annotations
@@ -11,16 +12,14 @@ from math import hypot
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-import numpy as np
-
 from edgeseg.data.base import BadFileError, ShapeError
+from edgeseg.data.drawn import Drawn, PaintedTruth
 from edgeseg.data.files import Layout, Pair, Pairing, Problem, Size, check_size, list_pictures, read_lines
 from edgeseg.data.jsonfiles import read_json
 from edgeseg.data.named import NamedClasses, named_classes
-from edgeseg.data.polygons import box, ellipse, fill, paint, place
+from edgeseg.data.polygons import box, ellipse, fill, place
 from edgeseg.data.shapes import embedded_mask, need, points, told_as
 from edgeseg_runtime.instances.region import Region
-from edgeseg_runtime.preprocess import Mask
 
 SPLITS = ("train", "val", "test")
 WHOLE = "all"
@@ -32,24 +31,26 @@ LOOKED_FOR = (
 
 
 @dataclass(frozen=True)
-class LabelmeTruth:
+class LabelmeShapes:
     """Draws the shapes of a LabelMe file."""
 
     classes: NamedClasses
 
-    def __call__(self, pair: Pair, size: Size) -> Mask:
-        """Draw the mask. Raises BadFileError, naming the shape."""
+    def __call__(self, pair: Pair, size: Size) -> list[Drawn]:
+        """Draw the shapes. Raises BadFileError, naming the shape."""
         content = read_json(pair.mask)
         with told_as(pair.mask, "the file"):
             shapes = need(content, "shapes", list)
         stored = content.get("imageHeight"), content.get("imageWidth")
         if None not in stored:
             check_size(pair.mask, stored, size, "the annotation")
-        regions = []
+        drawn = []
         for number, shape in enumerate(shapes):
             with told_as(pair.mask, f"shape {number} ({shape.get('label') if isinstance(shape, dict) else shape!r})"):
-                regions.append((self.classes.index(need(shape, "label", str)), _region(shape, size)))
-        return paint(np.full(size, self.classes.background, np.uint8), regions)
+                label = self.classes.index(need(shape, "label", str))
+                group = shape.get("group_id")
+                drawn.append(Drawn(label, _region(shape, size), group="" if group is None else str(group)))
+        return drawn
 
 
 def _region(shape: dict[str, Any], size: Size) -> Region:
@@ -93,7 +94,8 @@ def recognise(root: Path) -> Layout | None:
     table = next((root / name for name in _TABLES if (root / name).is_file()), None)
     names = sorted(labels) if table is None else [line for _, line in read_lines(table)]
     classes = named_classes(names, table or root)
-    return Layout("LabelMe", classes.labels, LabelmeTruth(classes), splits)
+    truth = PaintedTruth(LabelmeShapes(classes), classes.background, ordered=True)
+    return Layout("LabelMe", classes.labels, truth, splits)
 
 
 def _folders(root: Path) -> dict[str, Path]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from edgeseg.data import (
     ade20k,
@@ -23,21 +22,13 @@ from edgeseg.data import (
 )
 from edgeseg.data.base import SegmentationData
 from edgeseg.data.check import Report, check, listing
-from edgeseg.data.files import Layout, Pairing, PictureSet, Problem
+from edgeseg.data.files import Layout, PictureSet, Problem
+from edgeseg.data.recognition import Format, filled_splits, find_folder, find_split, first_fit, fits_none
 from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.progress import Progress, silent
 
-
-@dataclass(frozen=True)
-class Format:
-    """A way in which data sets lie on disk."""
-
-    recognise: Callable[[Path], Layout | None]
-    looked_for: str
-
-
 # Tried in this order; the first that fits wins. `folder` is last, for many of the others are folders of pictures too.
-FORMATS: dict[str, Format] = {
+FORMATS: dict[str, Format[Layout]] = {
     "camvid": Format(camvid.recognise, camvid.LOOKED_FOR),
     "cityscapes": Format(cityscapes.recognise, cityscapes.LOOKED_FOR),
     "voc": Format(voc.recognise, voc.LOOKED_FOR),
@@ -54,7 +45,8 @@ FORMATS: dict[str, Format] = {
     "folder": Format(folder.recognise, folder.LOOKED_FOR),
 }
 NAMES = (procedural.NAME, *FORMATS)
-_SHOWN = 12  # absent classes named in a description
+SHOWN = 12
+"""Absent classes that a description names."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +67,7 @@ def open_data(
     Every file is read once to check it. Raises DatasetError: for an unknown format, a folder that fits none, a split
     that is missing or empty, and, unless `skip_bad`, one report of all bad files.
     """
-    if _is_procedural(spec, format):
+    if procedural.is_meant(spec, format):
         return procedural.ProceduralData(procedural.ProceduralSpec.parse(spec), split)
     layout = recognise(spec, format)
     data, unpaired = _picture_set(layout, spec, split)
@@ -90,7 +82,7 @@ def open_data(
 
 def open_unchecked(spec: str, split: str, *, format: str = "auto") -> Unchecked:
     """Open a split as `open_data` does, but leave looking at the files to the reader. Raises DatasetError."""
-    if _is_procedural(spec, format):
+    if procedural.is_meant(spec, format):
         return Unchecked(procedural.ProceduralData(procedural.ProceduralSpec.parse(spec), split), ())
     layout = recognise(spec, format)
     data, unpaired = _picture_set(layout, spec, split)
@@ -104,17 +96,8 @@ def bad_files(spec: str, split: str, problems: Sequence[Problem]) -> DatasetErro
 
 
 def _picture_set(layout: Layout, spec: str, split: str) -> tuple[PictureSet, tuple[Problem, ...]]:
-    if split in layout.closed:
-        raise DatasetError(f"{spec} ({layout.title}): the split {split!r} {layout.closed[split]}")
-    pairing = layout.splits.get(split, Pairing((), ()))
-    if not pairing.pairs and not pairing.problems:
-        raise DatasetError(f"{spec} ({layout.title}): the split {split!r} is {_missing(layout, split)}")
+    pairing = find_split(layout, spec, split)
     return PictureSet(layout.labels, "", pairing.pairs, layout.read_truth), pairing.problems
-
-
-def _missing(layout: Layout, split: str) -> str:
-    filled = ", ".join(name for name, pairing in layout.splits.items() if pairing.pairs) or "none"
-    return f"{'empty' if split in layout.splits else 'not there'}; splits that hold pictures: {filled}"
 
 
 def _describe(layout: Layout, split: str, good: PictureSet, report: Report) -> str:
@@ -122,38 +105,25 @@ def _describe(layout: Layout, split: str, good: PictureSet, report: Report) -> s
     if report.problems:
         text += f"; {len(report.problems)} bad file{'s' if len(report.problems) > 1 else ''} left out"
     if report.absent:
-        more = f" and {len(report.absent) - _SHOWN} more" if len(report.absent) > _SHOWN else ""
-        text += f"; no pixel of {', '.join(report.absent[:_SHOWN])}{more}"
+        more = f" and {len(report.absent) - SHOWN} more" if len(report.absent) > SHOWN else ""
+        text += f"; no pixel of {', '.join(report.absent[:SHOWN])}{more}"
     return text
 
 
 def splits(spec: str, format: str = "auto") -> tuple[str, ...]:
     """Return the names of the splits that hold pictures."""
-    if _is_procedural(spec, format):
+    if procedural.is_meant(spec, format):
         procedural.ProceduralSpec.parse(spec)
         return tuple(procedural.SPLITS)
-    return tuple(name for name, pairing in recognise(spec, format).splits.items() if pairing.pairs)
+    return filled_splits(recognise(spec, format))
 
 
 def recognise(spec: str, format: str = "auto") -> Layout:
     """Return how the folder `spec` is laid out. Raises DatasetError saying which layouts were looked for."""
     if format not in ("auto", *NAMES):
         raise DatasetError(f"unknown data format {format!r}; known: auto, {', '.join(NAMES)}")
-    root = Path(spec)
-    if not root.is_dir():
-        raise DatasetError(
-            f"there is no folder {spec!r}; name a data folder, or {procedural.NAME} for the built-in set"
-        )
     tried = FORMATS if format == "auto" else {format: FORMATS[format]}
-    for candidate in tried.values():
-        if (layout := candidate.recognise(root)) is not None:
-            return layout
-    looked_for = "".join(f"\n  {candidate.looked_for}" for candidate in tried.values())
-    raise DatasetError(f"{spec} fits no known layout; looked for:{looked_for}")
-
-
-def _is_procedural(spec: str, format: str) -> bool:
-    named = spec.partition(":")[0] == procedural.NAME
-    if format == procedural.NAME and not named:
-        raise DatasetError(f"the {procedural.NAME} set is named like {procedural.EXAMPLE}, got {spec!r}")
-    return format == procedural.NAME or (format == "auto" and named)
+    layout = first_fit(find_folder(spec), tried)
+    if layout is None:
+        raise fits_none(spec, tried)
+    return layout

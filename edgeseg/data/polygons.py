@@ -11,7 +11,7 @@ for those.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import cv2
@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg_runtime.instances.region import EMPTY, Region
-from edgeseg_runtime.preprocess import Mask
 
 Points: TypeAlias = npt.NDArray[np.float64]
 """N×2 of x, y."""
@@ -93,19 +92,6 @@ def union(regions: Sequence[Region]) -> Region:
         rows, columns = region.inside.shape
         inside[region.top - top :, region.left - left :][:rows, :columns] |= region.inside
     return Region(top, left, inside)
-
-
-def paint(mask: Mask, regions: Iterable[tuple[int, Region]]) -> Mask:
-    """Write values into the regions of a mask, later ones over earlier ones; return the mask."""
-    for value, region in regions:
-        rows, columns = region.inside.shape
-        mask[region.top : region.top + rows, region.left : region.left + columns][region.inside] = value
-    return mask
-
-
-def small_on_top(regions: Iterable[tuple[int, Region]]) -> list[tuple[int, Region]]:
-    """Order regions for `paint` by falling area, where a format does not say what lies in front."""
-    return sorted(regions, key=lambda item: -item[1].area)
 
 
 def box(left: float, top: float, right: float, bottom: float, rotation: float = 0.0) -> Points:

@@ -62,6 +62,14 @@ class ProceduralSpec:
         return spec
 
 
+def is_meant(spec: str, format: str) -> bool:
+    """Return whether `spec` names the built-in set. Raises DatasetError if `format` says so and `spec` does not."""
+    named = spec.partition(":")[0] == NAME
+    if format == NAME and not named:
+        raise DatasetError(f"the {NAME} set is named like {EXAMPLE}, got {spec!r}")
+    return format == NAME or (format == "auto" and named)
+
+
 class ProceduralData:
     """One split of the built-in set; `read(i)` draws scene i, the same every time.
 

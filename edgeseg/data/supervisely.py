@@ -13,34 +13,34 @@ from typing import Any
 import numpy as np
 
 from edgeseg.data.base import ShapeError
+from edgeseg.data.drawn import Drawn, PaintedTruth
 from edgeseg.data.files import Layout, Pair, Pairing, Problem, Size, check_size, list_pictures
 from edgeseg.data.jsonfiles import read_json
 from edgeseg.data.named import NamedClasses, named_classes
-from edgeseg.data.polygons import fill_pixels, paint, place
+from edgeseg.data.polygons import fill_pixels, place
 from edgeseg.data.shapes import embedded_mask, hex_color, need, points, told_as
 from edgeseg_runtime.instances.region import Region
-from edgeseg_runtime.preprocess import Mask
 
 LOOKED_FOR = "Supervisely: meta.json and SET/img/ + SET/ann/*.json; each set is a split under its own name"
 
 
 @dataclass(frozen=True)
-class SuperviselyTruth:
+class SuperviselyShapes:
     """Draws the figures of an annotation file."""
 
     classes: NamedClasses
 
-    def __call__(self, pair: Pair, size: Size) -> Mask:
-        """Draw the mask. Raises BadFileError, naming the figure."""
+    def __call__(self, pair: Pair, size: Size) -> list[Drawn]:
+        """Draw the figures. Raises BadFileError, naming the figure."""
         content = read_json(pair.mask)
         with told_as(pair.mask, "the file"):
             figures, stored = need(content, "objects", list), need(content, "size", dict)
             check_size(pair.mask, (need(stored, "height", int), need(stored, "width", int)), size, "the annotation")
-        regions = []
+        drawn = []
         for number, figure in enumerate(figures):
             with told_as(pair.mask, f"object {number}"):
-                regions.append((self.classes.index(need(figure, "classTitle", str)), _region(figure, size)))
-        return paint(np.full(size, self.classes.background, np.uint8), regions)
+                drawn.append(Drawn(self.classes.index(need(figure, "classTitle", str)), _region(figure, size)))
+        return drawn
 
 
 def _region(figure: dict[str, Any], size: Size) -> Region:
@@ -80,9 +80,8 @@ def recognise(root: Path) -> Layout | None:
         if color := hex_color(kind.get("color")):
             colors[names[-1]] = color
     classes = named_classes(names, meta, colors)
-    return Layout(
-        "Supervisely", classes.labels, SuperviselyTruth(classes), {home.name: _pairing(home) for home in sets}
-    )
+    truth = PaintedTruth(SuperviselyShapes(classes), classes.background, ordered=True)
+    return Layout("Supervisely", classes.labels, truth, {home.name: _pairing(home) for home in sets})
 
 
 def _pairing(home: Path) -> Pairing:

@@ -14,12 +14,12 @@ import numpy as np
 import yaml
 
 from edgeseg.data.base import BadFileError, ShapeError
+from edgeseg.data.drawn import Drawn, PaintedTruth
 from edgeseg.data.files import Layout, Pair, Pairing, Problem, Size, list_pictures, read_lines
 from edgeseg.data.named import NamedClasses, named_classes
-from edgeseg.data.polygons import fill, paint, small_on_top
+from edgeseg.data.polygons import fill
 from edgeseg.data.shapes import number, told_as
 from edgeseg_runtime.errors import DatasetError
-from edgeseg_runtime.preprocess import Mask
 
 SPLITS = ("train", "val", "test")
 WHOLE = "all"
@@ -33,16 +33,16 @@ LOOKED_FOR = (
 
 
 @dataclass(frozen=True)
-class YoloTruth:
+class YoloShapes:
     """Draws the polygons of a label file; class k of the file is the k-th name."""
 
     classes: NamedClasses
     names: tuple[str, ...]
 
-    def __call__(self, pair: Pair, size: Size) -> Mask:
-        """Draw the mask. Raises BadFileError, naming the line."""
+    def __call__(self, pair: Pair, size: Size) -> list[Drawn]:
+        """Draw the polygons. Raises BadFileError, naming the line."""
         height, width = size
-        regions = []
+        drawn = []
         for line, text in _label_lines(pair.mask):
             with told_as(pair.mask, f"line {line}"):
                 index, *values = text.split()
@@ -57,8 +57,8 @@ class YoloTruth:
                     worst = max(places.ravel().tolist(), key=lambda value: abs(value - 0.5))
                     raise ShapeError(f"coordinates are shares of the picture, 0..1, got {worst:g}")
                 region = fill([places * (width, height)], height, width)
-                regions.append((self.classes.index(self.names[int(index)]), region))
-        return paint(np.full(size, self.classes.background, np.uint8), small_on_top(regions))
+                drawn.append(Drawn(self.classes.index(self.names[int(index)]), region))
+        return drawn
 
 
 def recognise(root: Path) -> Layout | None:
@@ -76,7 +76,8 @@ def recognise(root: Path) -> Layout | None:
     names = _names(table, described)
     classes = named_classes(names, table)
     splits = {split: _pairing(folders) for split, folders in pictures.items()}
-    return Layout("YOLO segmentation", classes.labels, YoloTruth(classes, tuple(names)), splits)
+    truth = PaintedTruth(YoloShapes(classes, tuple(names)), classes.background, ordered=False)
+    return Layout("YOLO segmentation", classes.labels, truth, splits)
 
 
 def _described(table: Path) -> dict[str, Any]:

@@ -36,6 +36,14 @@ def resize_like(features: Tensor, reference: Tensor) -> Tensor:
     return F.interpolate(features, size=reference.shape[-2:], mode="bilinear", align_corners=False)
 
 
+def enlarge_like(features: Tensor, reference: Tensor) -> Tensor:
+    """Enlarge (N, C, h, w) features to the height and width of `reference` by repeating the nearest value.
+
+    Nothing is computed: an int8 tensor stays on its grid.
+    """
+    return F.interpolate(features, size=reference.shape[-2:], mode="nearest")
+
+
 def pool_to(features: Tensor, bins: int) -> Tensor:
     """Average (N, C, h, w) features over a bins × bins grid of windows, which overlap where the size does not divide.
 

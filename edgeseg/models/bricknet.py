@@ -54,7 +54,34 @@ class Climb(nn.Module):
         return self.brick(self.project(fine) + resize_like(coarse, fine))  # type: ignore[no-any-return]
 
 
-class BrickNet(nn.Module):
+class BrickTrunk(nn.Module):
+    """The way down to 1/32 of the input."""
+
+    def __init__(self, shape: BrickShape) -> None:
+        super().__init__()
+        first, second = shape.stem
+        self.stem = nn.Sequential(ConvBnRelu(3, first, 3, 2), ConvBnRelu(first, second, 3, 2))
+        inputs = (second, *shape.widths)
+        self.stage8, self.stage16, self.stage32 = (stage(shape, index) for index in range(3))
+        self.channels = (first, *inputs[:4])
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Map a normalised (N, 3, H, W) image to features with `channels` at 1/2 to 1/32 of its size."""
+        features = [self.stem[0](image)]
+        for part in (self.stem[1], self.stage8, self.stage16, self.stage32):
+            features.append(part(features[-1]))
+        return features
+
+
+class BrickEncoder(BrickTrunk):
+    """The way down by itself: see `edgeseg.models.encoders`."""
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return the features, the finest first."""
+        return self.features(image)
+
+
+class BrickNet(BrickTrunk):
     """Scores at 1/4 of the input."""
 
     auxiliary: ClassVar[tuple[Auxiliary, ...]] = (
@@ -65,32 +92,25 @@ class BrickNet(nn.Module):
     """Whether its bricks learn with branches: see `edgeseg.models.branches`."""
 
     def __init__(self, classes: int, shape: BrickShape) -> None:
-        super().__init__()
-        first, second = shape.stem
-        self.stem = nn.Sequential(ConvBnRelu(3, first, 3, 2), ConvBnRelu(first, second, 3, 2))
-        inputs = (second, *shape.widths[:-1])
-        self.stage8, self.stage16, self.stage32, self.stage64 = (
-            _stage(before, after, count)
-            for before, after, count in zip(inputs, shape.widths, shape.bricks, strict=True)
-        )
+        super().__init__(shape)
+        self.stage64 = stage(shape, 3)
         self.deepest = ConvBnRelu(shape.widths[3], shape.decoder, 1)
         self.project32 = ConvBnRelu(shape.widths[2], shape.decoder, 1)
         self.climb16, self.climb8 = Climb(shape.widths[1], shape.decoder), Climb(shape.widths[0], shape.decoder)
-        self.narrow, self.climb4 = ConvBnRelu(shape.decoder, shape.fine, 1), Climb(second, shape.fine)
+        self.narrow, self.climb4 = ConvBnRelu(shape.decoder, shape.fine, 1), Climb(shape.stem[1], shape.fine)
         self.classifier = nn.Conv2d(shape.fine, classes, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map a normalised (N, 3, H, W) image to (N, classes, ⌈H/4⌉, ⌈W/4⌉) scores."""
-        quarter = self.stem(image)
-        eighth = self.stage8(quarter)
-        sixteenth = self.stage16(eighth)
-        deep = self.stage32(sixteenth)
+        _, quarter, eighth, sixteenth, deep = self.features(image)
         features = self.project32(deep)
         features = features + resize_like(self.deepest(self.stage64(deep)), features)
         features = self.climb8(eighth, self.climb16(sixteenth, features))
         return self.classifier(self.climb4(quarter, self.narrow(features)))  # type: ignore[no-any-return]
 
 
-def _stage(inputs: int, outputs: int, bricks: int) -> nn.Sequential:
-    rest = (ConvBnRelu(outputs, outputs) for _ in range(bricks - 1))
+def stage(shape: BrickShape, index: int) -> nn.Sequential:
+    """Return the bricks at stride 8 · 2^index."""
+    inputs, outputs = (shape.stem[1], *shape.widths)[index : index + 2]
+    rest = (ConvBnRelu(outputs, outputs) for _ in range(shape.bricks[index] - 1))
     return nn.Sequential(ConvBnRelu(inputs, outputs, 3, 2), *rest)

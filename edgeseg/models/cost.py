@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from edgeseg.models.instances.registry import build_instance
 from edgeseg.models.registry import build
 
 
@@ -31,11 +32,13 @@ def count_macs(net: nn.Module, size: tuple[int, int]) -> int:
     """Return the multiply-accumulates of `net` for one picture of (height, width); `net` stays as it is.
 
     Counted are convolutions and matrix products, attention's among them, by PyTorch's own counter on a copy without
-    values. Biases, normalisation (folded away in deployment), activations and resizing are not.
+    values. Biases, normalisation (folded away in deployment), activations and resizing are not. A network whose work
+    depends on what it sees has a method `busiest`, which does as much of it as ever.
     """
     copy = deepcopy(net).to("meta").eval()
+    run = getattr(copy, "busiest", copy)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        copy(torch.empty(1, 3, *size, device="meta"))
+        run(torch.empty(1, 3, *size, device="meta"))
     return int(counter.get_total_flops()) // 2
 
 
@@ -46,4 +49,11 @@ def model_cost(name: str, classes: int, size: tuple[int, int]) -> Cost:
     """
     with torch.device("meta"):
         net = build(name, classes, size)
+    return Cost(count_parameters(net), count_macs(net, size))
+
+
+def instance_cost(name: str, classes: int, size: tuple[int, int]) -> Cost:
+    """Return what a registered architecture that tells objects apart costs, as `model_cost`."""
+    with torch.device("meta"):
+        net = build_instance(name, classes, size)
     return Cost(count_parameters(net), count_macs(net, size))

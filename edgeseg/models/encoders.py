@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision import models as vision
 
 from edgeseg.models.blocks import features_of
+from edgeseg.models.bricknet import MEDIUM, SMALL, BrickEncoder
 from edgeseg.models.efficientnet_lite import EfficientNetLite
 from edgeseg.models.mobilenet_v4 import MobileNetV4Small
 from edgeseg.models.pretrained import Weights, load_backbone
@@ -94,6 +95,8 @@ ENCODERS: Mapping[str, EncoderSpec] = {
     "mobilenet_v2_stride16": EncoderSpec(
         lambda: mobilenet_v2(16), vision.MobileNet_V2_Weights.IMAGENET1K_V1, "features."
     ),
+    "bricknet_s": EncoderSpec(lambda: BrickEncoder(SMALL)),
+    "bricknet_m": EncoderSpec(lambda: BrickEncoder(MEDIUM)),
     "mobilenet_v4_conv_small": EncoderSpec(MobileNetV4Small),
     "efficientnet_lite0": EncoderSpec(EfficientNetLite),
     "resnet18": EncoderSpec(lambda: resnet(18), vision.ResNet18_Weights.IMAGENET1K_V1),

@@ -7,8 +7,7 @@ the part of the network that most of the tensors belong to is found.
 from __future__ import annotations
 
 import pickle
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,10 +63,11 @@ def load_foreign(net: nn.Module, path: Path) -> MappingReport:
     if is_megvii(state):
         state = to_torchvision(state)
     own = net.state_dict()
-    names = best_names(state, own)
+    parts = _parts(net)
+    names = best_names(state, own, parts)
     found = {new: state[old] for old, new in names.items() if new in own}
     fitting = {name: value for name, value in found.items() if own[name].shape == value.shape}
-    if not _fills_a_part(fitting, own):
+    if not _fills_a_part(fitting, own, parts):
         raise CheckpointError(
             f"{path} does not fit: {len(fitting)} of its {len(state)} tensors have a place, less than half of every "
             f"part of the network; its first is {next(iter(state))!r}, the network's {next(iter(own))!r}"
@@ -107,14 +107,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     raise CheckpointError(f"{path} holds no tensors by name, nor under {', '.join(NESTED)}")
 
 
-def best_names(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, str]:
-    """Return the network's name for each name in the file: the reading of them under which most weights fit."""
+def best_names(state: Mapping[str, Tensor], own: Mapping[str, Tensor], parts: Sequence[str]) -> dict[str, str]:
+    """Return the network's name for each name in the file: the reading of them under which most weights fit.
+
+    `parts` are what names of tensors that belong together begin with in the network.
+    """
     bare = {name: _unwrapped(name) for name in state}
-    children = dict.fromkeys(f"{name.partition('.')[0]}." for name in own)
     readings = (
         {old: inside + name.removeprefix(trunk) for old, name in bare.items() if name.startswith(trunk)}
         | {old: old for old, name in bare.items() if not name.startswith(trunk)}
-        for inside in ("", *children)
+        for inside in ("", *parts)
         for trunk in TRUNKS
     )
     return max(readings, key=lambda names: _fitting(names, state, own))  # the first, and so plainest, of equals
@@ -124,13 +126,20 @@ def _fitting(names: Mapping[str, str], state: Mapping[str, Tensor], own: Mapping
     return sum(new in own and own[new].shape == state[old].shape for old, new in names.items() if state[old].ndim > 0)
 
 
-def _fills_a_part(fitting: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
-    whole, given = Counter[str](), Counter[str]()
-    for name, value in own.items():
-        part = name.partition(".")[0]
-        whole[part] += value.numel()
-        given[part] += value.numel() if name in fitting else 0
-    return any(2 * given[part] >= whole[part] for part in whole)
+def _parts(net: nn.Module) -> list[str]:
+    """Return what the names of the network's children begin with, and of its trunk, if it says that it lies deeper."""
+    children = dict.fromkeys(f"{name.partition('.')[0]}." for name in net.state_dict())
+    trunk = getattr(net, "trunk", None)
+    return [*children, *([] if trunk is None else [f"{trunk}."])]
+
+
+def _fills_a_part(fitting: Mapping[str, Tensor], own: Mapping[str, Tensor], parts: Sequence[str]) -> bool:
+    for part in parts:
+        whole = sum(value.numel() for name, value in own.items() if name.startswith(part))
+        given = sum(value.numel() for name, value in fitting.items() if name.startswith(part))
+        if given > 0 and 2 * given >= whole:
+            return True
+    return False
 
 
 def _unwrapped(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The table of architectures."""
+"""The table of architectures that give scores of classes. Those that tell objects apart: `instances/registry.py`."""
 
 from __future__ import annotations
 
@@ -22,54 +22,18 @@ from edgeseg.models.pretrained import Weights
 from edgeseg.models.pspnet import pspnet_mobilenet_v2, pspnet_resnet50
 from edgeseg.models.segformer import SegFormerB0
 from edgeseg.models.segnet import SegNet
+from edgeseg.models.spec import IMAGENET, TORCHVISION, Published, Spec
 from edgeseg.models.unet import NARROW_DECODER, UNet
 from edgeseg_runtime.errors import ConfigError
 
-OWN = "Apache-2.0"
-TORCHVISION = "Apache-2.0, BSD-3-Clause (torchvision)"
-
 
 @dataclass(frozen=True)
-class Published:
-    """What an architecture costs according to somebody else."""
+class ModelSpec(Spec[Callable[[int, Weights], nn.Module]]):
+    """How to build an architecture that gives scores of classes.
 
-    parameters: float
-    """Millions."""
-    gmacs: float | None
-    """Thousand millions of multiply-accumulates of one picture; None where nobody says."""
-    size: tuple[int, int]
-    """Height and width of that picture."""
-    classes: int
-    source: str
-    with_heads: bool = False
-    """Whether the auxiliary heads of training are counted."""
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """How to build an architecture, what it needs and where it comes from."""
-
-    build: Callable[[int, Weights], nn.Module]
-    """(classes, weights) → a module mapping normalised (N, 3, H, W) to (N, classes, h, w) scores, h ≤ H, w ≤ W.
-
+    `build`: (classes, weights) → a module mapping normalised (N, 3, H, W) to (N, classes, h, w) scores, h ≤ H, w ≤ W.
     The last upsampling is left to the runtime. See `edgeseg.models.auxiliary` for heads that only training needs.
     """
-    minimum: int
-    """Smallest input height and width that leaves something to look at in the coarsest layer."""
-    paper: str
-    licence: str = OWN
-    """Licence of the code that makes the network."""
-    weights: str | None = None
-    """Where ImageNet weights of its backbone come from, with their licence; None where there are none."""
-    published: Published | None = None
-
-    @property
-    def pretrained(self) -> bool:
-        """Whether ImageNet weights exist for its backbone."""
-        return self.weights is not None
-
-
-IMAGENET = "torchvision, BSD-3-Clause; learnt from ImageNet"
 
 
 def _torchvision(parameters: float, gmacs: float, name: str, *, with_heads: bool = True) -> Published:
@@ -199,10 +163,5 @@ def build(name: str, classes: int, size: tuple[int, int], weights: Weights = "no
     CheckpointError when the weights cannot be had.
     """
     spec = model_spec(name)
-    if min(size) < spec.minimum:
-        raise ConfigError(f"{name} needs inputs of at least {spec.minimum}×{spec.minimum}, got {size[0]}×{size[1]}")
-    if weights == "imagenet" and not spec.pretrained:
-        raise ConfigError(
-            f"{name} has no ImageNet weights; train it with --weights none, or a file (`edgeseg models` shows who has)"
-        )
+    spec.check(name, size, weights)
     return spec.build(classes, weights)

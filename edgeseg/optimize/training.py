@@ -20,6 +20,7 @@ from edgeseg.optimize.space import Weights
 from edgeseg.training.checkpoint import checkpoint_file, load_checkpoint, read_checkpoint
 from edgeseg.training.loop import train
 from edgeseg.training.prune import prune_run, ratio_steps
+from edgeseg.training.semantic import SemanticTask
 from edgeseg.training.start import calibration_batches
 from edgeseg.training.state import CONFIG
 from edgeseg_export.deployable import Deployable
@@ -70,14 +71,15 @@ class Trainer:
         train_data, val_data = self.data()
         if (folder / CONFIG).is_file():
             config = unflatten(TrainConfig, load_config(folder / CONFIG))
-            train(config, train_data, val_data, resume=True, progress=self.progress, report=self.report)
+            train(config, SemanticTask(train_data, val_data), resume=True, progress=self.progress, report=self.report)
             return
         remove(folder)  # killed before its first step
         settings = self.settings(weights, folder)
         if weights.qat:
             start = ModelConfig(settings.model.model, init=self.run(Weights(weights.prune)), qat=True)
             settings = replace(settings, model=start)
-            self._possible(lambda: train(settings, train_data, val_data, progress=self.progress, report=self.report))
+            task = SemanticTask(train_data, val_data)
+            self._possible(lambda: train(settings, task, progress=self.progress, report=self.report))
             return
         size = read_checkpoint(self.source).contract.size
         self._possible(

@@ -26,9 +26,11 @@ from edgeseg.training.evaluate import evaluate
 from edgeseg_export.artifacts import Artifact, Calibration, package_versions
 from edgeseg_export.deployable import Deployable, TorchSegmenter
 from edgeseg_export.parity.compare import Reference, compare
+from edgeseg_export.parity.comparison import Comparison
 from edgeseg_export.parity.deployed import deployed_path
+from edgeseg_export.parity.entry import Entry
 from edgeseg_export.parity.pictures import Pictures
-from edgeseg_export.parity.report import Entry, write_report
+from edgeseg_export.parity.report import write_report
 from edgeseg_export.parity.thresholds import DEFAULTS
 from edgeseg_export.parity.verdict import judge
 from edgeseg_export.pipeline import MANIFEST, PARITY, REPORT, parity_document
@@ -63,7 +65,7 @@ class RealWorkshop:
     progress: Progress = silent
     _decoding: dict[tuple[float, int], float] = field(default_factory=dict)
     _references: dict[tuple[Weights, float], Reference] = field(default_factory=dict)
-    _entries: dict[Variant, tuple[Reference, Entry]] = field(default_factory=dict)
+    _entries: dict[Variant, tuple[Reference, Entry[Comparison]]] = field(default_factory=dict)
 
     def original(self) -> float:
         """See Workshop."""
@@ -163,7 +165,7 @@ class RealWorkshop:
         segmenter = Segmenter.load(self.files.get(variant), engine=variant.engine)
         return lambda frame: segmenter(frame).mask
 
-    def _examined(self, variant: Variant) -> tuple[Reference, Entry]:
+    def _examined(self, variant: Variant) -> tuple[Reference, Entry[Comparison]]:
         """Hold a finished file's masks against those of its own PyTorch net at its own size. Raises GateFailed."""
         if variant not in self._entries:
             reference = self._reference(variant)

@@ -1,4 +1,4 @@
-"""A picture of what a run learns from: the first augmented pictures, their masks over them, and the classes."""
+"""A picture of what a run learns from: the first augmented pictures, their truth over them, and the classes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FONT, SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5
 BOX = 14
 
 
-def first_items(loader: DataLoader[tuple[Tensor, Tensor]], epoch: int = 1) -> list[tuple[Tensor, Tensor]]:
+def first_items(loader: DataLoader[Any], epoch: int = 1) -> list[Any]:
     """Return the first items of the loader's first batch in `epoch`, SHOWN at most, without starting its workers."""
     dataset, sampler = cast(Any, loader.dataset), cast(Any, loader.sampler)
     dataset.set_epoch(epoch)
@@ -39,7 +39,16 @@ def first_items(loader: DataLoader[tuple[Tensor, Tensor]], epoch: int = 1) -> li
 
 def write_batch(path: Path, items: Sequence[tuple[Tensor, Tensor]], contract: Contract) -> None:
     """Write a PNG of uint8 (H, W, 3) pictures in the contract's colour order and their uint8 (H, W) masks."""
-    pairs = [_pair(image.numpy(), mask.numpy(), contract) for image, mask in items]
+    pairs = []
+    for image, mask in items:
+        picture = tile(image.numpy(), contract)
+        pairs.append((picture, _covered(picture, mask.numpy(), contract)))
+    write_page(path, pairs, contract)
+
+
+def write_page(path: Path, tiles: Sequence[tuple[Image, Image]], contract: Contract) -> None:
+    """Write a PNG of pictures, each with the same picture and its truth over it at its right, and the classes below."""
+    pairs = [np.hstack([_framed(plain), _framed(covered)]) for plain, covered in tiles]
     height, width = pairs[0].shape[:2]
     blank = np.full((height, width, 3), PAPER, np.uint8)
     pairs += [blank] * (-len(pairs) % COLUMNS)
@@ -53,7 +62,7 @@ def write_batch(path: Path, items: Sequence[tuple[Tensor, Tensor]], contract: Co
 def legend(contract: Contract, width: int) -> Image:
     """Draw every class's colour and name, and how ignored pixels look, in lines of `width` pixels."""
     entries = [(label.name, np.full((BOX, BOX, 3), label.color[::-1], np.uint8)) for label in contract.labels]
-    entries.append(("ignored", _stripes(BOX, BOX)))
+    entries.append(("ignored", stripes(BOX, BOX)))
     lines, x = [_line(width)], GAP
     for name, box in entries:
         length = BOX + 6 + int(cv2.getTextSize(name, FONT, SCALE, 1)[0][0])
@@ -68,22 +77,36 @@ def legend(contract: Contract, width: int) -> Image:
     return np.vstack(lines)
 
 
-def _pair(image: Image, mask: Mask, contract: Contract) -> Image:
-    """Return a picture and, right of it, the same with its mask over it, each with a gap at its right and below."""
+def tile(image: Image, contract: Contract) -> Image:
+    """Return a model's input as BGR, TILE_WIDTH wide."""
     picture: Image = image if contract.color_order == "bgr" else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    height, width = mask.shape
+    height, width = picture.shape[:2]
     size = (TILE_WIDTH, max(1, round(height * TILE_WIDTH / width)))
     how = cv2.INTER_AREA if width > TILE_WIDTH else cv2.INTER_NEAREST
-    picture = np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
-    labels = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
+
+
+def fit(mask: Mask, picture: Image) -> Mask:
+    """Return a mask at the height and width of a tile."""
+    size = (picture.shape[1], picture.shape[0])
+    return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+
+
+def _covered(picture: Image, mask: Mask, contract: Contract) -> Image:
+    labels = fit(mask, picture)
     covered = overlay(picture, labels, color_table(contract))
     ignored = labels == contract.ignore_index
-    covered[ignored] = _stripes(*labels.shape)[ignored]
-    tiles = (cv2.copyMakeBorder(tile, 0, GAP, 0, GAP, cv2.BORDER_CONSTANT, value=PAPER) for tile in (picture, covered))
-    return np.hstack(list(tiles))
+    covered[ignored] = stripes(*labels.shape)[ignored]
+    return covered
 
 
-def _stripes(height: int, width: int) -> Image:
+def _framed(picture: Image) -> Image:
+    """Add a gap at its right and below."""
+    return cv2.copyMakeBorder(picture, 0, GAP, 0, GAP, cv2.BORDER_CONSTANT, value=PAPER)  # type: ignore[return-value]
+
+
+def stripes(height: int, width: int) -> Image:
+    """Return what stands for pixels that are not learnt from."""
     rows, columns = np.indices((height, width))
     gray = np.where((rows + columns) // 4 % 2, *STRIPES).astype(np.uint8)
     return np.repeat(gray[..., None], 3, axis=2)

@@ -15,8 +15,9 @@ from safetensors.torch import save
 from torch import nn
 
 from edgeseg import __version__
-from edgeseg.models import build
+from edgeseg.training.networks import build_network
 from edgeseg_export.deployable import Deployable
+from edgeseg_export.instances.deployable import InstanceDeployable
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import CheckpointError
 from edgeseg_runtime.files import write_bytes
@@ -81,7 +82,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
     """Rebuild the network of a checkpoint, in evaluation mode on the CPU. Raises CheckpointError."""
     checkpoint = read_checkpoint(path)
-    net = build(checkpoint.model, len(checkpoint.contract.labels), checkpoint.contract.size)
+    net = build_network(checkpoint.model, len(checkpoint.contract.labels), checkpoint.contract.size)
     if checkpoint.channels:
         from edgeseg.compress.channels import resize_channels
 
@@ -99,7 +100,22 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
     return net.eval(), checkpoint
 
 
-def load_deployable(path: Path, **changes: Any) -> tuple[Deployable, Checkpoint]:
+def load_deployable(path: Path, **changes: Any) -> tuple[Deployable | InstanceDeployable, Checkpoint]:
     """Rebuild a checkpoint's network within its Contract; `changes` replace fields of the contract (size, output)."""
     net, checkpoint = load_checkpoint(checkpoint_file(path))
-    return Deployable(net, replace(checkpoint.contract, **changes)), checkpoint
+    contract = replace(checkpoint.contract, **changes)
+    return (InstanceDeployable if contract.task == "instance" else Deployable)(net, contract), checkpoint
+
+
+def load_semantic(path: Path, **changes: Any) -> tuple[Deployable, Checkpoint]:
+    """Do what `load_deployable` does where only classes of pixels will do. Raises CheckpointError for other tasks."""
+    module, checkpoint = load_deployable(path, **changes)
+    check_semantic(path, checkpoint)
+    assert isinstance(module, Deployable)
+    return module, checkpoint
+
+
+def check_semantic(path: Path, checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError for a model that does not say for each pixel which class it is of."""
+    if checkpoint.contract.task != "semantic":
+        raise CheckpointError(f"{path} is {checkpoint.model}, which tells objects apart; this is for models of classes")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from edgeseg.data.base import IGNORE, SegmentationData
+from edgeseg_runtime.contract import Label
 from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.metrics import ConfusionMatrix, Scores
 from edgeseg_runtime.preprocess import Image, Mask
@@ -31,7 +33,16 @@ def evaluate(
     return matrix.compute()
 
 
-def check_classes(data: SegmentationData, names: tuple[str, ...]) -> None:
+class Labelled(Protocol):
+    """What has a class table."""
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The classes, by index."""
+        ...
+
+
+def check_classes(data: Labelled, names: tuple[str, ...]) -> None:
     """Raise DatasetError unless the data's class table is `names`, in this order."""
     found = tuple(label.name for label in data.labels)
     if found != names:

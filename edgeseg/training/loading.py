@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
+from typing import Any
 
 import cv2
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from edgeseg.config import TrainConfig
 from edgeseg.data.augmentation.pipeline import augmentation
@@ -28,13 +30,30 @@ def make_loader(
     config: TrainConfig, data: SegmentationData, contract: Contract, fabric: Fabric, progress: Progress = silent
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """Return a loader of uint8 (batch, H, W, 3) frames and (batch, H, W) targets, this process's share of them."""
-    # OpenCV's thread pool does not survive the fork that makes the workers: they would wait for it for ever.
-    cv2.setNumThreads(1)
+    before_workers()
     augment = augmentation(config.data.augment, contract, config.augmentation)
     counted = config.data.sample == "rare" or augment.counts_classes
     temperature = config.data.rare_temperature if counted else None
     dataset = TrainingSet(data, contract, augment, config.machine.seed, rare_temperature=temperature, progress=progress)
-    sampler = make_sampler(config, dataset, fabric)
+    return batches(config, dataset, make_sampler(config, dataset, fabric), fabric)
+
+
+def before_workers() -> None:
+    """Do what must be done before pictures are read here and, later, by forked workers.
+
+    OpenCV's thread pool does not survive the fork: they would wait for it for ever.
+    """
+    cv2.setNumThreads(1)
+
+
+def batches(
+    config: TrainConfig,
+    dataset: Dataset[Any],
+    sampler: RareClassSampler | DistributedSampler[Any],
+    fabric: Fabric,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> DataLoader[Any]:
+    """Return a loader of the batches that `sampler` chooses, joined by `collate`. Raises ConfigError."""
     if len(sampler) < config.optim.batch:
         raise ConfigError(f"--batch {config.optim.batch} is more than the {len(sampler)} training pictures")
     return DataLoader(
@@ -50,6 +69,7 @@ def make_loader(
         generator=torch.Generator(),
         pin_memory=fabric.device.type == "cuda",
         worker_init_fn=_leave_signals_to_the_parent,
+        collate_fn=collate,
     )
 
 
@@ -57,10 +77,16 @@ def make_sampler(
     config: TrainConfig, dataset: TrainingSet, fabric: Fabric
 ) -> RareClassSampler | DistributedSampler[tuple[Tensor, Tensor]]:
     """Return what says which pictures come when, this process's share of them."""
-    seed, replicas, rank = config.machine.seed, fabric.world_size, fabric.global_rank
     if config.data.sample == "rare":
-        return RareClassSampler(dataset.rare, len(dataset), seed=seed, replicas=replicas, rank=rank)
-    return DistributedSampler(dataset, replicas, rank, shuffle=True, seed=seed, drop_last=True)
+        replicas, rank = fabric.world_size, fabric.global_rank
+        return RareClassSampler(dataset.rare, len(dataset), seed=config.machine.seed, replicas=replicas, rank=rank)
+    return every_picture_once(config, dataset, fabric)
+
+
+def every_picture_once(config: TrainConfig, dataset: Dataset[Any], fabric: Fabric) -> DistributedSampler[Any]:
+    """Return what gives out each picture once an epoch, in another order each time, this process's share of them."""
+    replicas, rank = fabric.world_size, fabric.global_rank
+    return DistributedSampler(dataset, replicas, rank, shuffle=True, seed=config.machine.seed, drop_last=True)
 
 
 def _leave_signals_to_the_parent(_worker: int) -> None:

@@ -23,27 +23,19 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from edgeseg.config import TrainConfig, given
-from edgeseg.data.base import SegmentationData
-from edgeseg.models.branches import fold_branches
-from edgeseg.training.batch_preview import BATCH, first_items, write_batch
+from edgeseg.training.batch_preview import BATCH
 from edgeseg.training.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
-from edgeseg.training.evaluate import check_classes, evaluate
-from edgeseg.training.loading import make_loader
 from edgeseg.training.machine import choose_accelerator, choose_precision, choose_processes
-from edgeseg.training.objective import Objective, make_criterion, make_objective
 from edgeseg.training.optimisation import make_average, make_optimizer, make_schedule
-from edgeseg.training.runlog import RunLog, prediction_strip
-from edgeseg.training.start import describe, make_contract, make_distiller, make_module, resolve
+from edgeseg.training.runlog import RunLog
+from edgeseg.training.start import describe, resolve
 from edgeseg.training.state import State, begin, check_folder
-from edgeseg.training.supervision import Supervised, supervised_objective
-from edgeseg_export.deployable import Deployable, TorchSegmenter
+from edgeseg.training.supervision import Supervised
+from edgeseg.training.task import Step, Task
+from edgeseg_export.deployable import FrameModule
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError
-from edgeseg_runtime.metrics import Scores
 from edgeseg_runtime.progress import Progress, silent
-
-SHOWN = 3
-"""Validation pictures whose masks go to TensorBoard after every epoch."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,8 @@ class TrainingResult:
     """What a finished run reached."""
 
     best_epoch: int
-    best_mean_iou: float
+    best_score: float
+    """The task's headline, 0..1."""
     epochs: int
     seconds: float
     """Wall-clock time of this process; what came before a resume is not counted."""
@@ -59,8 +52,7 @@ class TrainingResult:
 
 def train(
     config: TrainConfig,
-    train_data: SegmentationData,
-    val_data: SegmentationData,
+    task: Task,
     *,
     resume: bool = False,
     progress: Progress = silent,
@@ -76,47 +68,46 @@ def train(
         logging.getLogger(name).setLevel(logging.WARNING)
     config = resolve(config)
     config = replace(config, machine=replace(config.machine, devices=choose_processes(config.machine.devices).total))
-    epochs = given(config.optim.epochs)
+    epochs, said = given(config.optim.epochs), f"val {task.headline.said}"
     fabric = make_fabric(config)
-    contract = make_contract(config, train_data)
-    check_classes(val_data, contract.names)
+    contract = task.make_contract(config)
     if fabric.is_global_zero:
         check_folder(config, resume)
     else:
         progress = silent
     fabric.launch()
-    loader, module, state, objective = assemble(
-        config, contract, train_data, fabric, fresh=not resume, progress=progress, report=report
+    loader, module, state, step = assemble(
+        config, contract, task, fabric, fresh=not resume, progress=progress, report=report
     )
     if resume:
         state.load(config.out)
     elif fabric.is_global_zero:
-        write_batch(config.out / BATCH, first_items(loader), contract)
+        task.write_preview(config.out / BATCH, loader, contract)
         begin(config, state)
     described = describe(config, contract)
     # Fabric's optimiser only wraps the state's own, which is what the schedule drives and what is saved.
     wrapped, optimizer = fabric.setup(module, state.optimizer)
-    with RunLog(config.out, state.epoch) if fabric.is_global_zero else nullcontext() as log:
+    with RunLog(config.out, state.epoch, task.headline) if fabric.is_global_zero else nullcontext() as log:
 
-        def score(loss: float) -> Scores:
+        def score(loss: float) -> float:
             assert log is not None
-            return score_epoch(config.out, state, described, log, loss, val_data, fabric.device, progress)
+            return score_epoch(config.out, state, described, log, loss, task, fabric.device, progress)
 
         if log is not None and config.model.init is not None and state.best == -math.inf:
             # what another run reached is only replaced by something better
-            report(f"at the start  val mIoU {score(math.nan).mean_iou:.4f}")
+            report(f"at the start  {said} {score(math.nan):.4f}")
         while state.epoch < epochs and not _out_of_patience(state, config.optim.patience):
             state.epoch += 1
-            loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, objective, progress)
+            loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, step, progress)
             due = state.epoch % config.optim.score_every == 0 or state.epoch == epochs
             if log is not None and due:
                 report(
-                    f"epoch {state.epoch}/{epochs}  loss {loss:.4f}  val mIoU {score(loss).mean_iou:.4f}"
+                    f"epoch {state.epoch}/{epochs}  loss {loss:.4f}  {said} {score(loss):.4f}"
                     f"  best {state.best:.4f} (epoch {state.best_epoch})"
                 )
             state.best, state.best_epoch = fabric.broadcast((state.best, state.best_epoch))
     if fabric.is_global_zero and state.epoch < epochs:
-        report(f"stopped early: no better val mIoU for {config.optim.patience} epochs")
+        report(f"stopped early: no better {said} for {config.optim.patience} epochs")
     return TrainingResult(state.best_epoch, state.best, state.epoch, time.monotonic() - started)
 
 
@@ -131,34 +122,30 @@ def make_fabric(config: TrainConfig) -> Fabric:
 class Parts(NamedTuple):
     """What a training step needs."""
 
-    loader: DataLoader[tuple[Tensor, Tensor]]
-    module: Deployable
+    loader: DataLoader[Any]
+    module: FrameModule
     state: State
-    objective: Objective
+    step: Step
 
 
 def assemble(
     config: TrainConfig,
     contract: Contract,
-    data: SegmentationData,
+    task: Task,
     fabric: Fabric,
     *,
     fresh: bool = True,
     progress: Progress = silent,
     report: Callable[[str], None] = print,
 ) -> Parts:
-    """Make the parts of a run that has not begun; see `make_module` for `fresh` and `report`."""
-    loader = make_loader(config, data, contract, fabric, progress)
-    criterion = make_criterion(config, data, fabric.device)
+    """Make the parts of a run that has not begun; see `Task.make_module` for `fresh` and `report`."""
+    loader = task.make_loader(config, contract, fabric, progress)
     torch.manual_seed(config.machine.seed)
-    module = make_module(config, contract, data, fresh=fresh, progress=progress, report=report).to(fabric.device)
+    module = task.make_module(config, contract, fresh=fresh, progress=progress, report=report).to(fabric.device)
     steps = given(config.optim.epochs) * steps_an_epoch(len(loader), config.optim.accumulate)
     state = make_state(config, module, steps)
-    distiller = make_distiller(config, module, fabric.device)  # after the average was copied, which it must not watch
-    objective = make_objective(criterion, distiller, fabric)
-    if isinstance(module, Supervised):
-        objective = supervised_objective(objective, criterion, module, config.loss.aux_weight)
-    return Parts(loader, module, state, objective)
+    # after the average was copied: a step may watch the network, which the average must not
+    return Parts(loader, module, state, task.make_step(config, module, fabric))
 
 
 def train_epoch(
@@ -167,8 +154,8 @@ def train_epoch(
     fabric: Fabric,
     module: Any,
     optimizer: Any,
-    loader: DataLoader[tuple[Tensor, Tensor]],
-    objective: Objective,
+    loader: DataLoader[Any],
+    step: Step,
     progress: Progress,
 ) -> float:
     """Do one pass over the training pictures and return the mean loss."""
@@ -180,15 +167,15 @@ def train_epoch(
     total = torch.zeros((), device=fabric.device)
     label = f"epoch {state.epoch}/{config.optim.epochs}"
     together, batches = config.optim.accumulate, len(loader)
-    for number, (frames, target) in enumerate(progress(loader, label, batches)):
-        frames, target = frames.to(fabric.device, non_blocking=True), target.to(fabric.device, non_blocking=True)
+    for number, batch in enumerate(progress(loader, label, batches)):
+        frames, targets = fabric.to_device(batch)
         first = number - number % together
         in_step = min(together, batches - first)  # the last step of an epoch may have fewer batches
         if number == first:
             optimizer.zero_grad()
         due = number == first + in_step - 1
         with fabric.no_backward_sync(module, enabled=not due):
-            loss = objective(frames, module(frames), target)
+            loss = step(module, frames, targets)
             fabric.backward(loss / in_step)
         total += loss.detach()
         if not due:
@@ -215,33 +202,25 @@ def score_epoch(
     described: Checkpoint,
     log: RunLog,
     loss: float,
-    val_data: SegmentationData,
+    task: Task,
     device: torch.device,
     progress: Progress,
-) -> Scores:
-    """Score the averaged weights through the deployed path, in float32; log them; save checkpoints and state."""
-    net, contract = fold_branches(state.average.module), described.contract
-    segment = TorchSegmenter(Deployable(net, contract), device)
-    scores = evaluate(segment, val_data, contract.names, progress)
-    metrics = scores.as_dict(contract.names)
-    numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, (int, float))}
-    for name, iou in zip(contract.names, scores.iou, strict=True):
-        numbers[f"iou/{name}"] = float(iou)
-    log.add(state.epoch, {"loss": loss, "lr": float(state.schedule.get_last_lr()[0]), **numbers})
-    for index in range(min(SHOWN, len(val_data))):
-        sample = val_data.read(index)
-        strip = prediction_strip(sample.image, sample.mask, segment(sample.image), contract)
-        log.add_picture(f"val/{val_data.name(index)}", strip, state.epoch)
-    checkpoint = replace(described, epoch=state.epoch, metrics=metrics)
-    if scores.mean_iou > state.best:
-        state.best, state.best_epoch = scores.mean_iou, state.epoch
-        save_checkpoint(out / BEST, net, checkpoint)
-    save_checkpoint(out / LAST, net, checkpoint)
+) -> float:
+    """Score the averaged weights; log the scores; save checkpoints and state; return the headline."""
+    scored = task.score(state.average.module, described.contract, device, progress)
+    log.add(state.epoch, {"loss": loss, "lr": float(state.schedule.get_last_lr()[0]), **scored.numbers})
+    for name, strip in scored.strips:
+        log.add_picture(f"val/{name}", strip, state.epoch)
+    checkpoint = replace(described, epoch=state.epoch, metrics=scored.metrics, contract=scored.contract)
+    if scored.score > state.best:
+        state.best, state.best_epoch = scored.score, state.epoch
+        save_checkpoint(out / BEST, scored.net, checkpoint)
+    save_checkpoint(out / LAST, scored.net, checkpoint)
     state.save(out)  # last: an epoch counts as done when all its files are there
-    return scores
+    return scored.score
 
 
-def make_state(config: TrainConfig, module: Deployable, steps: int) -> State:
+def make_state(config: TrainConfig, module: FrameModule, steps: int) -> State:
     """Return the state of a run that has not begun."""
     optimizer = make_optimizer(module, config.optim)
     average = make_average(module.net, config.optim.ema)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.config import TrainConfig
-from edgeseg.data.base import SegmentationData
 from edgeseg.training.loop import assemble, make_fabric
-from edgeseg.training.start import make_contract, resolve
+from edgeseg.training.start import resolve
+from edgeseg.training.task import Task
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
 from edgeseg_runtime.files import atomic_path, write_text
@@ -81,7 +81,7 @@ def smoothed(losses: list[float]) -> list[float]:
 
 
 def find_learning_rate(
-    config: TrainConfig, data: SegmentationData, *, steps: int = STEPS, progress: Progress = silent
+    config: TrainConfig, task: Task, *, steps: int = STEPS, progress: Progress = silent
 ) -> RangeTest:
     """Train for `steps` steps while the learning rate rises from LOWEST to HIGHEST; nothing of it is kept.
 
@@ -91,21 +91,20 @@ def find_learning_rate(
     fabric = make_fabric(config)
     if fabric.world_size > 1:
         raise ConfigError("--find-lr needs one process; leave --devices and torchrun away")
-    contract = make_contract(config, data)
+    contract = task.make_contract(config)
     config = replace(config, optim=replace(config.optim, lr=1.0))
-    loader, module, state, objective = assemble(
-        config, contract, data, fabric, progress=progress, report=lambda _: None
+    loader, module, state, training_step = assemble(
+        config, contract, task, fabric, progress=progress, report=lambda _: None
     )
     wrapped, optimizer = fabric.setup(module, state.optimizer)
     shares = [group["initial_lr"] for group in state.optimizer.param_groups]  # of a rate of 1: a trunk has less
     rates, losses = [], []
     wrapped.train()
-    for step, (frames, target) in enumerate(progress(_endless(loader, steps), "looking for a learning rate", steps)):
+    for step, batch in enumerate(progress(_endless(loader, steps), "looking for a learning rate", steps)):
         rates.append(LOWEST * (HIGHEST / LOWEST) ** (step / (steps - 1)))
         for group, share in zip(state.optimizer.param_groups, shares, strict=True):
             group["lr"] = rates[-1] * share
-        frames, target = frames.to(fabric.device), target.to(fabric.device)
-        loss = objective(frames, wrapped(frames), target)
+        loss = training_step(wrapped, *fabric.to_device(batch))
         losses.append(float(loss.detach()))
         if not math.isfinite(losses[-1]) or losses[-1] > EXPLODED * min(losses):
             rates.pop(), losses.pop()

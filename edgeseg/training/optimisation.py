@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ def make_optimizer(net: nn.Module, config: OptimConfig) -> torch.optim.Optimizer
     has no part called so.
     """
     learnt = {name: value for name, value in net.named_parameters() if value.requires_grad}
-    trunk = {name for name in learnt if any(part in TRUNKS for part in name.split("."))}
+    trunk = set(_of_trunk(net, learnt))
     if config.trunk_lr == 1:
         trunk = set()
     elif not trunk:
@@ -41,6 +41,18 @@ def make_optimizer(net: nn.Module, config: OptimConfig) -> torch.optim.Optimizer
         groups.append({"params": decayed, "weight_decay": config.weight_decay, "lr": rate})
         groups.append({"params": plain, "weight_decay": 0.0, "lr": rate})
     return _optimizer([group for group in groups if group["params"]], config)
+
+
+def _of_trunk(net: nn.Module, names: Iterable[str]) -> list[str]:
+    """Return the names of what may come trained: all below the part that a network in `net` calls its `trunk`, if any.
+
+    A detector's backbone, for one, has a pyramid in it, which no weights of a classification network are for.
+    """
+    for owner, part in net.named_modules():
+        if isinstance(trunk := getattr(part, "trunk", None), str):
+            start = f"{owner}.{trunk}." if owner else f"{trunk}."
+            return [name for name in names if name.startswith(start)]
+    return [name for name in names if any(part in TRUNKS for part in name.split("."))]
 
 
 def _optimizer(groups: list[dict[str, Any]], config: OptimConfig) -> torch.optim.Optimizer:

@@ -25,6 +25,7 @@ from edgeseg.training.evaluate import evaluate
 from edgeseg.training.loop import train
 from edgeseg.training.machine import choose_accelerator
 from edgeseg.training.pixel_losses import cross_entropy
+from edgeseg.training.semantic import SemanticTask
 from edgeseg.training.state import CONFIG
 from edgeseg_export.deployable import Deployable, TorchSegmenter
 from edgeseg_runtime.contract import Contract
@@ -128,7 +129,8 @@ def prune_run(
         description = replace(checkpoint, epoch=0, metrics={"mean_iou": pruned}, config=flatten(config))
         with _starting_file(folder / START, net, description):
             if finetune:
-                tuned = train(config, train_data, val_data, progress=progress, report=report).best_mean_iou
+                task = SemanticTask(train_data, val_data)
+                tuned = train(config, task, progress=progress, report=report).best_score
                 net, checkpoint = load_checkpoint(checkpoint_file(folder))
     assert whole is not None, "there is at least one pruner"
     return PruneOutcome(whole, before, pruned, tuned)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeseg.training.task import Headline
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.draw import color_table, colorize
 from edgeseg_runtime.extras import require
@@ -22,11 +23,11 @@ METRICS, CURVES, EVENTS = "metrics.csv", "curves.png", "tensorboard"
 class RunLog:
     """Collects one row of numbers an epoch; rewrites the table and the picture each time, whole."""
 
-    def __init__(self, folder: Path, epochs_done: int) -> None:
+    def __init__(self, folder: Path, epochs_done: int, headline: Headline) -> None:
         """Continue the log in `folder` after `epochs_done` epochs; rows of a lost end are dropped."""
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder = folder
+        self.folder, self.headline = folder, headline
         self.rows: list[dict[str, float]] = [
             row for row in read_metrics(folder / METRICS) if row["epoch"] <= epochs_done
         ]
@@ -41,7 +42,7 @@ class RunLog:
             self._events.add_scalar(name, value, epoch)
         self._events.flush()
         write_text(self.folder / METRICS, _csv(self.rows))
-        draw_curves(self.rows, self.folder / CURVES)
+        draw_curves(self.rows, self.headline, self.folder / CURVES)
 
     def add_picture(self, name: str, picture: Image, epoch: int) -> None:
         """Add a BGR picture to TensorBoard."""
@@ -69,8 +70,8 @@ def prediction_strip(image: Image, truth: Mask, prediction: Mask, contract: Cont
     return np.hstack([image, colorize(truth, table), colorize(prediction, table)])
 
 
-def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
-    """Draw loss, val mIoU and learning rate over the epochs to a PNG."""
+def draw_curves(rows: list[dict[str, float]], headline: Headline, path: Path) -> None:
+    """Draw loss, val scores and learning rate over the epochs to a PNG."""
     require("matplotlib", "train")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -78,7 +79,7 @@ def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     FigureCanvasAgg(figure)  # without pyplot: no window system, no global state
     epochs = [row["epoch"] for row in rows]
-    panels = (("training loss", ("loss",)), ("val", ("mean_iou", "pixel_accuracy")), ("learning rate", ("lr",)))
+    panels = (("training loss", ("loss",)), ("val", (headline.key, *headline.beside)), ("learning rate", ("lr",)))
     for axes, (title, names) in zip(figure.subplots(1, 3), panels, strict=True):
         for name in names:
             axes.plot(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +14,13 @@ from edgeseg.compress.distillation import Distiller, check_teacher
 from edgeseg.config import ModelConfig, TrainConfig, flatten, given
 from edgeseg.data.base import IGNORE, SegmentationData
 from edgeseg.data.torch_dataset import drawn_samples, stack_frames
-from edgeseg.models import build
 from edgeseg.models.branches import grow_branches
 from edgeseg.models.foreign import load_foreign
 from edgeseg.models.pretrained import Weights
-from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, load_deployable, read_checkpoint
+from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, load_semantic, read_checkpoint
 from edgeseg.training.classes import for_classes, plan_for_classes
-from edgeseg.training.evaluate import check_classes
+from edgeseg.training.evaluate import Labelled, check_classes
+from edgeseg.training.networks import build_network
 from edgeseg.training.supervision import supervise
 from edgeseg_export.deployable import Deployable
 from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Contract
@@ -67,11 +67,12 @@ def describe(config: TrainConfig, contract: Contract) -> Checkpoint:
     )
 
 
-def make_contract(config: TrainConfig, data: SegmentationData) -> Contract:
+def make_contract(config: TrainConfig, data: Labelled, **of_task: Any) -> Contract:
     """Return the contract between these pictures and the model that learns from them.
 
-    Raises DatasetError when the run to start from knows other classes, unless it knows another number of them: then
-    its last layers are learnt anew, which int8 training cannot do.
+    `of_task` are the contract's fields that are not those of a model of classes. Raises DatasetError when the run to
+    start from knows other classes, unless it knows another number of them: then its last layers are learnt anew, which
+    int8 training cannot do.
     """
     pretrained = config.model.weights != "none"  # weights of other programs nearly all expect ImageNet's normalisation
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if pretrained else (GRAY_MEAN, GRAY_STD)
@@ -89,6 +90,7 @@ def make_contract(config: TrainConfig, data: SegmentationData) -> Contract:
         interpolation=config.data.interpolation,
         mean=mean,
         std=std,
+        **of_task,
     )
 
 
@@ -138,8 +140,8 @@ def starting_net(
         report(f"{config.init} knows {known} classes, these pictures have {classes}; learnt anew: {', '.join(anew)}")
         return net
     if weights in get_args(Weights):
-        return build(given(config.model), classes, contract.size, cast(Weights, weights))
-    net = build(given(config.model), classes, contract.size)
+        return build_network(given(config.model), classes, contract.size, cast(Weights, weights))
+    net = build_network(given(config.model), classes, contract.size)
     if fresh:
         report(f"{weights}: {load_foreign(net, Path(weights))}")
     return net
@@ -155,7 +157,7 @@ def make_distiller(config: TrainConfig, module: Deployable, device: torch.device
     """Return what compares the student with its teacher, if it has one. Raises ConfigError or CheckpointError."""
     if config.distillation.teacher is None:
         return None
-    teacher, _ = load_deployable(checkpoint_file(config.distillation.teacher))
+    teacher, _ = load_semantic(checkpoint_file(config.distillation.teacher))
     check_teacher(teacher, module.contract.names)
     teacher.net.to(memory_format=torch.channels_last)
     return Distiller(config.distillation, module.net, teacher.to(device))

@@ -33,7 +33,7 @@ class State:
     """Epochs done."""
     best_epoch: int = 0
     best: float = -math.inf
-    """Highest val mIoU so far."""
+    """Highest val score so far."""
 
     def _parts(self) -> dict[str, Any]:
         parts = {"net": self.net, "average": self.average, "optimizer": self.optimizer, "schedule": self.schedule}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg_export.calibration import Audit
-from edgeseg_export.deployable import Deployable
+from edgeseg_export.deployable import FrameModule
 from edgeseg_export.onnx_file import DynamicAxes, contract_metadata, export_onnx
 from edgeseg_runtime.contract import Precision
 from edgeseg_runtime.files import sha256
@@ -87,7 +87,7 @@ class Wanted:
 
 
 def build_artifacts(
-    module: Deployable, folder: Path, wanted: Wanted, progress: Progress = silent
+    module: FrameModule, folder: Path, wanted: Wanted, progress: Progress = silent
 ) -> Iterator[Artifact]:
     """Build one artifact after another below `folder`; of a module that was trained for int8, only the int8 ones.
 
@@ -114,7 +114,7 @@ def build_artifacts(
 
 
 def _after_training(
-    module: Deployable, folder: Path, pictures: Sequence[Image], search: MixedSearch | None, progress: Progress
+    module: FrameModule, folder: Path, pictures: Sequence[Image], search: MixedSearch | None, progress: Progress
 ) -> Iterator[Artifact]:
     """Build the int8 files of a network that was trained in float."""
     from edgeseg_export.ptq import choose_openvino, choose_ort

@@ -12,8 +12,8 @@ from edgeseg_runtime.decode import ScoreDecoder
 from edgeseg_runtime.preprocess import Image, Mask, to_frame_mask, to_input
 
 
-class Deployable(nn.Module):
-    """Takes uint8 frames as the runtime prepares them and gives scores, or a mask if the contract says so.
+class FrameModule(nn.Module):
+    """A network of any task that takes uint8 frames as the runtime prepares them.
 
     Training runs through this module too, so there is one normalisation and it is the one that is exported.
     """
@@ -34,6 +34,10 @@ class Deployable(nn.Module):
         Subtracting first, in the units of the pixels, leaves a product that export folds into the first convolution.
         """
         return (frames.permute(0, 3, 1, 2).to(self.scale.dtype) - self.mean) * self.scale
+
+
+class Deployable(FrameModule):
+    """Gives scores, or a mask if the contract says so."""
 
     def scores(self, frames: Tensor) -> Tensor:
         """Map uint8 (N, H, W, 3) to (N, classes, h, w) scores at the network's own resolution."""

@@ -13,11 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg_export.latency import interleaved_ms
-from edgeseg_export.parity.compare import Reference, compare
-from edgeseg_export.parity.comparison import Comparison
-from edgeseg_export.parity.deployed import deployed_path
+from edgeseg_export.parity.gate import Gate
 from edgeseg_runtime.errors import GateFailed
-from edgeseg_runtime.progress import Progress, silent
 from edgeseg_runtime.segmenter import Segmenter
 
 Build = Callable[[Path, Sequence[str]], None]
@@ -84,7 +81,7 @@ class Mixed:
 
     max_drop: float
     unit: str
-    """What drops are counted in: `mIoU points`, or `% of pixels` where no picture has truth."""
+    """What drops are counted in, such as `mIoU points`."""
     drop: float
     int8_drop: float
     """With every layer in int8."""
@@ -108,11 +105,10 @@ class Mixed:
 class MixedSearch:
     """Finds a mixed file for each engine, all held against the same pictures and bound."""
 
-    reference: Reference
+    gate: Gate
     max_drop: float
     rank: Callable[[Path, Path], Sequence[str]]
     """From the float ONNX file and its int8 twin to the names of the layers, most sensitive first."""
-    progress: Progress = silent
 
     def settle(self, build: Build, rank: Callable[[], Sequence[str]], float_file: Path, path: Path) -> Mixed:
         """Write the file `path` in a folder that is not there yet, and return what was found.
@@ -127,7 +123,7 @@ class MixedSearch:
                 nonlocal unit
                 file = built[len(layers)] = Path(folder) / str(len(layers)) / path.name
                 build(file, layers)
-                drop, unit = self._drop(file, f"{name}, {len(layers)} layers in float")
+                drop, unit = self.gate.drop(f"{name}, {len(layers)} layers in float", Segmenter.load(file))
                 return drop
 
             try:
@@ -140,19 +136,7 @@ class MixedSearch:
             files = {"float32": float_file, "int8": built[0], "mixed": chosen}
             if not found.float_layers:
                 del files["mixed"]
-            frame = self.reference.pictures[0].image
-            p50 = interleaved_ms({key: Segmenter.load(file) for key, file in files.items()}, frame)
+            p50 = interleaved_ms({key: Segmenter.load(file) for key, file in files.items()}, self.gate.frame)
             path.parent.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(chosen.parent, path.parent)
         return Mixed(self.max_drop, unit, found.drop, found.trials[0].drop, found.float_layers, found.trials, p50)
-
-    def _drop(self, file: Path, label: str) -> tuple[float, str]:
-        path = deployed_path(Segmenter.load(file), self.reference.contract)
-        return drop_of(compare(self.reference, path, label=label, progress=self.progress))
-
-
-def drop_of(comparison: Comparison) -> tuple[float, str]:
-    """Return what was lost, and its unit: points of mIoU where there is truth for a verdict, else % of pixels."""
-    if comparison.accuracy is not None and comparison.accuracy.judged.any():
-        return comparison.accuracy.miou_drop, "mIoU points"
-    return 100 * (1 - comparison.mean_agreement), "% of pixels"

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 
-from edgeseg_export.deployable import Deployable
+from edgeseg_export.deployable import FrameModule
 from edgeseg_export.equalize import equalise
 from edgeseg_export.layers import Layer
 from edgeseg_export.onnx_file import contract_metadata
@@ -26,7 +26,7 @@ class OpenVinoQuantiser:
     def __init__(
         self,
         source: Path,
-        module: Deployable,
+        module: FrameModule,
         pictures: Sequence[Image],
         layers: Sequence[Layer] = (),
         *,
@@ -99,7 +99,7 @@ def operations(model: Any, outputs: Collection[str], known: Collection[str]) -> 
 
 
 def quantize_ir(
-    source: Path, path: Path, module: Deployable, pictures: Sequence[Image], *, equalised: bool = False
+    source: Path, path: Path, module: FrameModule, pictures: Sequence[Image], *, equalised: bool = False
 ) -> None:
     """Quantise the float ONNX file `source` to OpenVINO IR, its ranges measured on uint8 H×W×3 BGR pictures."""
     OpenVinoQuantiser(source, module, pictures, equalised=equalised).write(path)

@@ -22,13 +22,14 @@ from onnxruntime.quantization.registry import QDQRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgeseg_export.bias_correction import correct_biases
-from edgeseg_export.deployable import Deployable
+from edgeseg_export.deployable import FrameModule
 from edgeseg_export.equalize import equalise
 from edgeseg_export.graph import consumers, feed_frames_directly
 from edgeseg_export.layers import find_layers, name_nodes, nodes_of
 from edgeseg_export.onnx_file import INPUT, contract_metadata, save_onnx
 from edgeseg_export.quiet import quiet
 from edgeseg_export.ranges import Rule, activations, measure_values
+from edgeseg_runtime.contract import UNBATCHED
 from edgeseg_runtime.errors import CalibrationError
 from edgeseg_runtime.preprocess import Image, to_input
 from edgeseg_runtime.progress import Progress, silent
@@ -96,7 +97,7 @@ class OrtQuantiser:
     def __init__(
         self,
         source: Path,
-        module: Deployable,
+        module: FrameModule,
         pictures: Sequence[Image],
         *,
         equalised: bool = False,
@@ -109,7 +110,11 @@ class OrtQuantiser:
             raise CalibrationError("there are no calibration pictures")
         feeds = [{INPUT: to_input(picture, module.contract)[None]} for picture in pictures]
         self.aliases = rectified(self.model)
-        tensors = [name for name in activations(self.model) if name not in self.aliases]
+        measured = activations(self.model)
+        if module.contract.output in UNBATCHED:
+            measured = [name for name in measured if name in fixed_tensors(self.model)]
+        self.unmeasured = nodes_that_read_others(self.model, measured)
+        tensors = [name for name in measured if name not in self.aliases]
         self.values = measure_values(self.model, tensors, feeds, progress)
 
     def write(self, path: Path, recipe: Recipe, float_layers: Collection[str] = ()) -> None:
@@ -121,7 +126,7 @@ class OrtQuantiser:
             raise ValueError("the recipe and the measured network differ in whether they are equalised")
         model = ModelProto()
         model.CopyFrom(self.model)
-        excluded = [*float_nodes(model), *nodes_of(self.layers, float_layers)]
+        excluded = [*float_nodes(model), *self.unmeasured, *nodes_of(self.layers, float_layers)]
         if recipe.bias_corrected:
             correct_biases(model, self.values, excluded)
         quantised = _quantise(model, self._bounds(recipe.rule), excluded)
@@ -133,6 +138,25 @@ class OrtQuantiser:
     def _bounds(self, rule: Rule) -> dict[str, tuple[float, float]]:
         bounds = {name: value.bounds(rule) for name, value in self.values.items()}
         return bounds | {name: bounds[target] for name, target in self.aliases.items() if target in bounds}
+
+
+def fixed_tensors(model: ModelProto) -> set[str]:
+    """Return the tensors whose shape does not depend on the picture."""
+    return {
+        item.name
+        for item in (*model.graph.value_info, *model.graph.output)
+        if item.type.tensor_type.HasField("shape")
+        and all(axis.HasField("dim_value") for axis in item.type.tensor_type.shape.dim)
+    }
+
+
+def nodes_that_read_others(model: ModelProto, measured: Collection[str]) -> list[str]:
+    """Return the nodes with a float tensor at either side that is not measured: they have no range to round to.
+
+    In a detector that is what comes after the choice of regions. On a picture without any there are no values.
+    """
+    others = set(activations(model)) - set(measured)
+    return [node.name for node in model.graph.node if others & {*node.input, *node.output}]
 
 
 def rectified(model: ModelProto) -> dict[str, str]:
@@ -148,7 +172,7 @@ def rectified(model: ModelProto) -> dict[str, str]:
 
 
 def quantize_onnx(
-    source: Path, path: Path, module: Deployable, pictures: Sequence[Image], recipe: Recipe | None = None
+    source: Path, path: Path, module: FrameModule, pictures: Sequence[Image], recipe: Recipe | None = None
 ) -> None:
     """Quantise the float ONNX file `source` to `path`, its ranges measured on uint8 H×W×3 BGR pictures."""
     recipe = recipe or Recipe()

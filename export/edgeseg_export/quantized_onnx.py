@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgeseg_export.artifacts import Artifact
-from edgeseg_export.deployable import Deployable
+from edgeseg_export.deployable import FrameModule
 from edgeseg_export.onnx_file import DynamicAxes, contract_metadata, save_onnx, simplify, to_onnx
 from edgeseg_export.openvino_file import save_ir
 from edgeseg_export.quantized_graph import (
@@ -29,7 +29,7 @@ from edgeseg_export.quantized_ops import TRANSLATIONS, freeze
 from edgeseg_runtime.engines.load_openvino import load_openvino
 
 
-def build_quantized(module: Deployable, folder: Path, dynamic: DynamicAxes | None = None) -> Iterator[Artifact]:
+def build_quantized(module: FrameModule, folder: Path, dynamic: DynamicAxes | None = None) -> Iterator[Artifact]:
     """Build the int8 files of a module that was trained for int8, one after another below `folder`.
 
     The original that they are compared with is the module itself: there is no float32 file of it.
@@ -41,7 +41,7 @@ def build_quantized(module: Deployable, folder: Path, dynamic: DynamicAxes | Non
         yield Artifact(path.parent.name, path, "int8", about)
 
 
-def export_quantized(module: Deployable, path: Path, dynamic: DynamicAxes | None = None) -> None:
+def export_quantized(module: FrameModule, path: Path, dynamic: DynamicAxes | None = None) -> None:
     """Write a module that was trained for int8 for the engine that is at home in the suffix of `path`.
 
     `.onnx` is for ONNX Runtime, `.xml` for OpenVINO. Raises EdgesegError when the simplified graph differs.
@@ -56,7 +56,7 @@ def export_quantized(module: Deployable, path: Path, dynamic: DynamicAxes | None
 
 
 def export_quantized_onnx(
-    module: Deployable, path: Path, engine: Literal["onnxruntime", "openvino"], dynamic: DynamicAxes | None = None
+    module: FrameModule, path: Path, engine: Literal["onnxruntime", "openvino"], dynamic: DynamicAxes | None = None
 ) -> None:
     """Write a module that was trained for int8 as a QDQ ONNX file for one engine, the contract inside.
 

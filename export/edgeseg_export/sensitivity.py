@@ -110,9 +110,9 @@ class _Probe:
         self.scores: list[npt.NDArray[np.float32]] = []
         for frame in frames:
             raw = lane.infer(lane.preprocess(frame))
-            self.masks.append(lane.decode(raw, *contract.size))
+            self.masks.append(lane.decode(raw, *contract.size).mask)
             if contract.output == "scores":
-                self.scores.append(raw.copy())
+                self.scores.append(raw[0].copy())
 
     def differences(self, other: _Probe) -> tuple[float, float, float | None]:
         """Return mean and worst disagreement of the masks, and the SQNR of the scores in dB."""

@@ -11,15 +11,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgeseg_runtime.contract import Contract, Label
     from edgeseg_runtime.errors import EdgesegError, GateFailed, UserError
+    from edgeseg_runtime.instances.result import InstanceResult
     from edgeseg_runtime.result import SemanticResult
     from edgeseg_runtime.segmenter import Segmenter
 
-__all__ = ["Contract", "EdgesegError", "GateFailed", "Label", "Segmenter", "SemanticResult", "UserError"]
+__all__ = [
+    "Contract",
+    "EdgesegError",
+    "GateFailed",
+    "InstanceResult",
+    "Label",
+    "Segmenter",
+    "SemanticResult",
+    "UserError",
+]
 
 _HOME = {
     "Contract": "contract",
     "EdgesegError": "errors",
     "GateFailed": "errors",
+    "InstanceResult": "instances.result",
     "Label": "contract",
     "Segmenter": "segmenter",
     "SemanticResult": "result",

@@ -49,6 +49,8 @@ is where the sum of its coefficients times the prototypes is above 0, within its
 `detections` (of one picture, n objects, duplicates removed): float32 boxes (n, 4) in pixels of the input; int64 labels
 (n,); float32 scores (n,), falling; float32 masks (n, m, m), probabilities over the box.
 """
+UNBATCHED: frozenset[Output] = frozenset({"detections"})
+"""Those whose outputs have no batch axis: they are of one picture."""
 TASK_OUTPUTS: dict[Task, tuple[Output, ...]] = {
     "semantic": ("scores", "mask"),
     "instance": ("prototypes", "detections"),

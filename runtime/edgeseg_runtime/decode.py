@@ -7,12 +7,17 @@ compute. Ties go to the lower class index.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ScoresError
-from edgeseg_runtime.preprocess import Mask
+from edgeseg_runtime.preprocess import Mask, to_frame_mask
+from edgeseg_runtime.result import UNTIMED, SemanticResult, StageTimes
 
 Scores = npt.NDArray[np.float32]
 
@@ -21,6 +26,25 @@ _ROUNDING = 1e-5
 
 _MIN_UPSAMPLING = 3
 """Below this factor, looking for classes that cannot win costs as much as interpolating them."""
+
+
+class SemanticDecoder:
+    """Turns the scores or the mask of one picture into a SemanticResult. Not safe to share between threads."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._decode = ScoreDecoder(contract.height, contract.width)
+
+    def __call__(
+        self, outputs: Sequence[npt.NDArray[Any]], height: int, width: int, times: StageTimes = UNTIMED
+    ) -> SemanticResult:
+        """Return the classes of a `height`×`width` frame; `outputs` is not kept. Raises ScoresError, see ScoreDecoder.
+
+        The only output is float32 (classes, h, w) scores or a uint8 mask of the input's size, as the contract says.
+        """
+        values = outputs[0]
+        mask: Mask = self._decode(values) if self._contract.output == "scores" else values.copy()
+        return SemanticResult(to_frame_mask(mask, self._contract, height, width), self._contract, times)
 
 
 class ScoreDecoder:

@@ -2,7 +2,8 @@
 
 Each worker takes whole frames through the model on a lane of its own, which beats a thread per stage: no frame changes
 hands, and its latency is one frame's own time. The calling thread writes to the outputs: it alone touches them, so
-windows work, and an error of theirs is raised where the stream was started.
+windows work, and an error of theirs is raised where the stream was started. Where objects are followed from frame to
+frame, the workers take turns for that step alone, so that it sees the frames in order and drawing knows of its outcome.
 """
 
 from __future__ import annotations
@@ -21,13 +22,20 @@ from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.feed import Feed
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.reorder import ReorderBuffer
-from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.sinks.base import Shot, Sink
-from edgeseg_runtime.sources.base import Source
+from edgeseg_runtime.sources.base import Frame, Source
 from edgeseg_runtime.stats import StreamStats, StreamSummary, spreads
+from edgeseg_runtime.turns import Over, Turns
 
 Watch = Callable[[StreamStats], None]
 """Is shown the statistics."""
+
+Follow = Callable[[Result, float], Result]
+"""Learns of the results one after the other; `instances.following.Follower` is one."""
+
+PICTURES_A_SECOND = 25.0
+"""What pictures are taken for where they have no time of their own and one is needed."""
 
 DRAIN_SECONDS = 0.8
 """How long frames in flight may take to finish once a stop is wanted; after that they count as dropped."""
@@ -41,7 +49,7 @@ class Model(Protocol):
 
     contract: Contract
 
-    def lane(self) -> Callable[[Image], SemanticResult]:
+    def lane(self) -> Callable[[Image], Result]:
         """Make a way through the model for a thread of its own."""
         ...
 
@@ -56,6 +64,8 @@ class StreamOptions:
     """Number of frames after which to end; None: at the end of the source."""
     opacity: float = 0.5
     """Of the coloured mask over the frame, 0..1."""
+    follow: Follow | None = None
+    """Is given every result and its frame's time in seconds, in order, and returns what is put out in its place."""
 
     def __post_init__(self) -> None:
         if self.lanes < 1:
@@ -91,6 +101,7 @@ class Pipeline:
         self._feed = Feed(source, options.limit)
         # Workers may run ahead, which evens out slow frames.
         self._buffer: ReorderBuffer[_Done] = ReorderBuffer(4 * options.lanes, options.lanes)
+        self._turns = Turns()
         self._table = color_table(model.contract)
         self._stats = StreamStats()
         self._patience = min([_GLANCE_SECONDS, *(sink.patience for sink in sinks if sink.patience)])
@@ -112,23 +123,26 @@ class Pipeline:
             raise self._feed.error
         return self._summary(ended, seconds)
 
-    def _warm_lanes(self) -> list[Callable[[Image], SemanticResult]]:
+    def _warm_lanes(self) -> list[Callable[[Image], Result]]:
         lanes = [self._model.lane() for _ in range(self._options.lanes)]
         black = np.zeros((*self._model.contract.size, 3), np.uint8)
         for lane in lanes:  # an engine's lazy set-up is not the first frame's to pay
             lane(black)
         return lanes
 
-    def _work(self, lane: Callable[[Image], SemanticResult]) -> None:
+    def _work(self, lane: Callable[[Image], Result]) -> None:
         error: BaseException | None = None
         try:
             self._take_frames(lane)
+        except Over:  # the stream ends, or another worker failed
+            pass
         except BaseException as caught:  # raised again in the thread that runs the stream
             error = caught
+            self._turns.close()
         finally:
             self._buffer.worker_done(error)
 
-    def _take_frames(self, lane: Callable[[Image], SemanticResult]) -> None:
+    def _take_frames(self, lane: Callable[[Image], Result]) -> None:
         feed, buffer, sinks = self._feed, self._buffer, self._sinks
         table, opacity = self._table, self._options.opacity
         while True:
@@ -138,11 +152,19 @@ class Pipeline:
                 return
             ticket, frame = taken
             took = perf_counter() - started
-            shot = Shot(frame, lane(frame.image), table, opacity)
+            shot = Shot(frame, self._followed(ticket, frame, lane(frame.image)), table, opacity)
             drawing = perf_counter()
             encoded = [sink.encode(shot) for sink in sinks]
             if not buffer.put(ticket, _Done(shot, encoded, took, perf_counter() - drawing)):
                 return
+
+    def _followed(self, ticket: int, frame: Frame, result: Result) -> Result:
+        """Let each result be followed after the one before. A worker waits for that: what it does next needs it."""
+        if self._options.follow is None:
+            return result
+        at = frame.index / PICTURES_A_SECOND if frame.position is None else frame.position
+        with self._turns.turn(ticket):
+            return self._options.follow(result, at)
 
     def _write_all(self, stop: Stop, watch: Watch | None) -> str:
         """Write until the end, and return why it came. Frames in flight when a stop is wanted are still written."""
@@ -185,6 +207,7 @@ class Pipeline:
         """End the workers and the source. What is stuck in a read or in the engine is left behind, as daemons."""
         self._feed.stop()
         self._buffer.close()
+        self._turns.close()
         deadline = monotonic() + DRAIN_SECONDS / 2
         for worker in workers:
             if worker.ident is not None:

@@ -1,57 +1,75 @@
-"""Load a model file, give it frames, get masks."""
+"""Load a model file, give it frames, get masks or objects."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 
-from edgeseg_runtime.contract import Contract
-from edgeseg_runtime.decode import ScoreDecoder
+from edgeseg_runtime.contract import UNBATCHED, Contract, Task
+from edgeseg_runtime.decode import SemanticDecoder
 from edgeseg_runtime.engines import Engine, EngineOptions, Request, engine_for
 from edgeseg_runtime.engines.base import Raw, as_batch
 from edgeseg_runtime.engines.model_files import why_not
 from edgeseg_runtime.errors import ModelFileError
-from edgeseg_runtime.preprocess import Image, Mask, to_frame_mask, to_input
-from edgeseg_runtime.result import SemanticResult, StageTimes
+from edgeseg_runtime.instances.decode import InstanceDecoder
+from edgeseg_runtime.instances.tracking import unsure_thresholds
+from edgeseg_runtime.preprocess import Image, to_input
+from edgeseg_runtime.result import Result, StageTimes
 
 MODEL_SUFFIXES = (".onnx", ".xml")
 REJECTED = "rejected"
 """Folder inside an export that holds what failed its parity gate; nothing is ever picked from there."""
 
 
+class Decoder(Protocol):
+    """Turns what a model gives for one picture into what it says. Used by one thread at a time."""
+
+    def __call__(self, outputs: Raw, height: int, width: int, /) -> Result:
+        """Return the result for a `height`×`width` frame. Raises ScoresError when numbers are NaN or infinite."""
+        ...
+
+
+DECODERS: Mapping[Task, Callable[[Contract], Decoder]] = {"semantic": SemanticDecoder, "instance": InstanceDecoder}
+
+
 class Lane:
     """One frame's way through the model: resize, infer, decode. Used by one thread at a time."""
 
-    def __init__(self, request: Request, contract: Contract) -> None:
+    def __init__(self, request: Request, contract: Contract, *, unsure: bool = False) -> None:
+        """`unsure`: tell of unsure objects too, for a tracker; see `instances.tracking`."""
         self._request, self._contract = request, contract
-        self._decoder = ScoreDecoder(contract.height, contract.width)
+        self._decoder: Decoder
+        if unsure and contract.selection is not None:
+            self._decoder = InstanceDecoder(contract, unsure_thresholds(contract.selection))
+        else:
+            self._decoder = DECODERS[contract.task](contract)
 
-    def __call__(self, frame: Image) -> SemanticResult:
+    def __call__(self, frame: Image) -> Result:
         """Segment a uint8 H×W×3 BGR frame. Raises FrameError for anything else."""
         started = perf_counter()
         image = self.preprocess(frame)
         prepared = perf_counter()
         raw = self.infer(image)
         inferred = perf_counter()
-        mask = self.decode(raw, frame.shape[0], frame.shape[1])
-        times = StageTimes(prepared - started, inferred - prepared, perf_counter() - inferred)
-        return SemanticResult(mask, self._contract, times)
+        result = self.decode(raw, frame.shape[0], frame.shape[1])
+        return result.timed(StageTimes(prepared - started, inferred - prepared, perf_counter() - inferred))
 
     def preprocess(self, frame: Image) -> Image:
         """Return the model's input: uint8 (height, width, 3) of the contract."""
         return to_input(frame, self._contract)
 
     def infer(self, image: Image) -> Raw:
-        """Return the model's scores or mask of one picture; the next call may overwrite it."""
-        raw: Raw = self._request(as_batch(image))[0]
-        return raw
+        """Return the model's outputs for one picture, without the batch axis; the next call may overwrite them."""
+        raw = self._request(as_batch(image))
+        return raw if self._contract.output in UNBATCHED else tuple(values[0] for values in raw)
 
-    def decode(self, raw: Raw, height: int, width: int) -> Mask:
-        """Return the uint8 mask of a `height`×`width` frame."""
-        mask: Mask = self._decoder(raw) if self._contract.output == "scores" else raw.copy()
-        return to_frame_mask(mask, self._contract, height, width)
+    def decode(self, raw: Raw, height: int, width: int) -> Result:
+        """Return what the outputs say of a `height`×`width` frame. Raises ScoresError."""
+        return self._decoder(raw, height, width)
 
 
 class Segmenter:
@@ -85,12 +103,15 @@ class Segmenter:
         file = model_file(Path(path))
         return cls(file, engine_for(file, engine)(file, EngineOptions(device, threads, lanes, contract)))
 
-    def lane(self) -> Lane:
-        """Make a way through the model for a thread of its own."""
-        return Lane(self.engine.request(), self.contract)
+    def lane(self, *, unsure: bool = False) -> Lane:
+        """Make a way through the model for a thread of its own; `unsure`: with unsure objects, for a tracker."""
+        return Lane(self.engine.request(), self.contract, unsure=unsure)
 
-    def __call__(self, frame: Image) -> SemanticResult:
-        """Segment a uint8 H×W×3 BGR frame. Not for several threads at once: give each its own `lane()`."""
+    def __call__(self, frame: Image) -> Result:
+        """Segment a uint8 H×W×3 BGR frame, into a SemanticResult or an InstanceResult by the contract's task.
+
+        Not for several threads at once: give each its own `lane()`.
+        """
         return self._lane(frame)
 
     def warm_up(self) -> None:

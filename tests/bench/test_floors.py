@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import cv2
 import pytest
 
-from edgeseg_bench.floors import CoreCosts, core_costs, median_costs, one_opencv_thread
+from edgeseg_bench.floors import CoreCosts, core_costs, mean_costs, median_costs, one_opencv_thread
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import SourceError
 from edgeseg_runtime.segmenter import Segmenter
@@ -41,6 +41,16 @@ def test_the_bound_is_cores_over_core_seconds() -> None:
 def test_the_median_is_taken_step_by_step() -> None:
     rounds = [CoreCosts(1, 20, 300, 4), CoreCosts(2, 10, 100, 5), CoreCosts(3, 30, 200, 6)]
     assert median_costs(rounds) == CoreCosts(2, 20, 200, 5)
+
+
+def test_the_mean_is_taken_step_by_step() -> None:
+    assert mean_costs(CoreCosts(1, 20, 300, 4, 8, 10), CoreCosts(2, 10, 100, 5, 6, 30)) == CoreCosts(
+        1.5, 15, 200, 4.5, 7, 20
+    )
+
+
+def test_a_stream_that_puts_nothing_out_draws_and_encodes_nothing() -> None:
+    assert CoreCosts(1, 20, 300, 4, 8, 10).without_output() == CoreCosts(1, 20, 300, 4)
 
 
 def test_each_step_is_what_passes_on_the_clock_while_it_runs(

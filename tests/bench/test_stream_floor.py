@@ -12,7 +12,7 @@ import torch
 
 import stream_floor
 from edgeseg.models import build
-from edgeseg.training.checkpoint import BEST, Checkpoint, load_deployable, save_checkpoint
+from edgeseg.training.checkpoint import BEST, Checkpoint, load_semantic, save_checkpoint
 from edgeseg_export.deployable import TorchSegmenter
 from edgeseg_export.onnx_file import export_onnx
 from edgeseg_runtime.contract import Contract, Label
@@ -32,7 +32,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_everything_is_measured_and_written_down(run: Path, colour_clip: ColourClip, tmp_path: Path) -> None:
-    module, _ = load_deployable(run)
+    module, _ = load_semantic(run)
     export_onnx(module, tmp_path / "model.onnx")
     clip = colour_clip(tmp_path / "clip.mp4", frames=20)
     out = tmp_path / "result.json"
@@ -43,7 +43,8 @@ def test_everything_is_measured_and_written_down(run: Path, colour_clip: ColourC
     assert result["clip"] == "clip.mp4"
     for name, output in result["outputs"].items():
         assert len(output["turns"]) == 2
-        assert output["share_of_bound"] == pytest.approx(output["stream_fps"] / output["bound_fps"], rel=1e-3)
+        turns = [turn["stream_fps"] / turn["bound_fps"] for turn in output["turns"]]
+        assert output["share_of_bound"] == pytest.approx(np.median(turns), rel=1e-3)
         assert (output["costs"]["encode_ms"] > 0) == (name == "video")
     fps = result["outputs"]["none"]["stream_fps"]
     assert result["times_naive"] == pytest.approx(fps / result["naive_fps"], rel=1e-3)
@@ -52,7 +53,7 @@ def test_everything_is_measured_and_written_down(run: Path, colour_clip: ColourC
 @pytest.mark.slow
 def test_the_naive_export_is_the_same_net(run: Path, tmp_path: Path) -> None:
     naive = stream_floor.export_naive(run, tmp_path / "naive.onnx")
-    original = TorchSegmenter(load_deployable(run)[0])
+    original = TorchSegmenter(load_semantic(run)[0])
     for seed in range(3):
         frame = np.random.default_rng(seed).integers(0, 256, (60, 80, 3), np.uint8)
         assert (naive(frame) != original(frame)).mean() < 5e-3

@@ -118,9 +118,13 @@ def test_cells_show_a_dash_for_what_is_unknown_and_numbers_for_the_rest() -> Non
     row = Row(
         "a", "openvino", "int8", 1, "f.xml", 9, 1.5, 2.0, 2.567, {"preprocess": 0.1, "infer": 1.2, "decode": 0.2}, 99.94
     )
-    assert " ".join(cells(row)) == "a openvino int8 1 1.50 2.00 2.57 0.10 1.20 0.20 99.9 – – – –"
+    assert " ".join(cells(row)) == "a openvino int8 1 1.50 2.00 2.57 0.10 1.20 0.20 99.9 – – – – –"
     full = replace(row, load_ms=30.2, first_mask_ms=1.9, size_bytes=1_234_567, peak_rss_bytes=99_600_000, mean_iou=0.7)
-    assert cells(full)[-4:] == ["32", "1.23", "100", "0.7000"]
+    assert cells(full)[-5:] == ["32", "1.23", "100", "0.7000", "–"]
+    assert (full.accuracy, full.metric) == (0.7, "mIoU")
+    objects = replace(full, mean_iou=None, mask_ap=0.3)
+    assert cells(objects)[-2:] == ["–", "0.3000"]
+    assert (objects.accuracy, objects.metric) == (0.3, "mask AP")
 
 
 @pytest.mark.parametrize(("count", "height", "width"), [(1, 1, 1), (3, 48, 64), (2, 7, 300)])

@@ -111,3 +111,11 @@ def test_each_network_is_judged_against_its_own_files() -> None:
     assert (second.network, second.worth_it, second.miou_cost) == ("small", True, 0)
     assert first.text.startswith("big, with 2 threads: int8 is slower than float32 here")
     assert second.use == "small/openvino-int8 · openvino · 2"
+
+
+def test_objects_are_judged_by_their_mask_ap() -> None:
+    rows = [replace(row, mean_iou=None, mask_ap=0.30) for row in (FLOAT_OV, BF16)]
+    verdict = only(*rows, replace(INT8, mean_iou=None, mask_ap=0.295))
+    assert "it costs 0.50 mask AP points" in verdict.text
+    assert (verdict.ap_cost, verdict.miou_cost) == (0.5, None)
+    assert verdict.worth_it is True

@@ -13,6 +13,7 @@ import torch
 from edgeseg.config import DataConfig, MachineConfig, OptimConfig, TrainConfig
 from edgeseg.data.open import open_data
 from edgeseg.training.loop import TrainingResult, train
+from edgeseg.training.semantic import SemanticTask
 
 TINY = "procedural:64x64,n=16"
 
@@ -51,7 +52,7 @@ def tiny() -> MakeConfig:
 def run_training(config: TrainConfig, *, resume: bool = False) -> TrainingResult:
     """Train with the data that the settings name, as the verb does."""
     train_data, val_data = (open_data(config.data.data, split) for split in (config.data.split, config.data.val_split))
-    return train(config, train_data, val_data, resume=resume, report=lambda _: None)
+    return train(config, SemanticTask(train_data, val_data), resume=resume, report=lambda _: None)
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,6 @@ def test_the_original_and_its_float_file_draw_the_same_masks(trained: Any, engin
     original, exported = TorchSegmenter(trained.module), Segmenter.load(trained.onnx, engine=engine)
     for index in range(8):
         frame = trained.reference.pictures[index].image
-        scores = exported.lane().infer(exported.lane().preprocess(frame))
+        (scores,) = exported.lane().infer(exported.lane().preprocess(frame))
         np.testing.assert_allclose(scores, original.scores(frame), atol=2e-3)
         assert (original(frame) == exported(frame).mask).mean() >= 0.9999

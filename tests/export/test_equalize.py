@@ -11,7 +11,7 @@ import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from edgeseg_export.equalize import equalise
-from edgeseg_export.ptq import agreement, masks_of
+from edgeseg_export.likeness import Masks
 from edgeseg_export.quantize_openvino import quantize_ir
 from edgeseg_export.quantize_ort import Recipe, quantize_onnx
 
@@ -131,8 +131,9 @@ def unbalanced(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_mends_planted_imbalance(trained: Any, unbalanced: Path, tmp_path: Path, engine: str) -> None:
     frames = [trained.reference.pictures[index].image for index in range(12)]
     calibration = trained.calibration[:24]
-    original = masks_of(trained.onnx, frames)
-    assert agreement(original, masks_of(unbalanced, frames)) > 0.9999  # float does not notice
+    masks = Masks()
+    original = masks.results(trained.onnx, frames)
+    assert masks.share(original, masks.results(unbalanced, frames)) > 0.9999  # float does not notice
     found = {}
     for equalised in (False, True):
         path = tmp_path / f"{equalised}.{'onnx' if engine == 'onnxruntime' else 'xml'}"
@@ -140,6 +141,6 @@ def test_it_mends_planted_imbalance(trained: Any, unbalanced: Path, tmp_path: Pa
             quantize_onnx(unbalanced, path, trained.module, calibration, Recipe("percentile", equalised))
         else:
             quantize_ir(unbalanced, path, trained.module, calibration, equalised=equalised)
-        found[equalised] = agreement(original, masks_of(path, frames))
+        found[equalised] = masks.share(original, masks.results(path, frames))
     assert found[True] > 0.975
     assert found[False] < found[True] - 0.02

@@ -13,6 +13,7 @@ from edgeseg_export.mixed import Found, MixedSearch, fewest_float_layers
 from edgeseg_export.parity.compare import Reference
 from edgeseg_export.parity.deployed import deployed_path
 from edgeseg_export.parity.faults import plant, swap_labels
+from edgeseg_export.parity.gate import MaskGate
 from edgeseg_export.parity.pictures import Picture
 from edgeseg_runtime.errors import GateFailed
 from edgeseg_runtime.segmenter import Segmenter
@@ -102,7 +103,7 @@ def test_a_file_is_found_written_and_told_about(trained: Any, pictures: Referenc
         else:
             shutil.copy(trained.onnx, path)
 
-    finder = MixedSearch(pictures, 0.5, lambda *_: ())
+    finder = MixedSearch(MaskGate(pictures), 0.5, lambda *_: ())
     path = tmp_path / "export" / "onnx-int8" / "model.onnx"
     found = finder.settle(build, lambda: list("abcdef"), trained.onnx, path)
     assert found.float_layers == ("a", "b", "c")
@@ -126,7 +127,7 @@ def test_without_truth_pixels_are_counted(trained: Any, pictures: Reference, tmp
         plant(trained.onnx, path, swap_labels)
 
     with pytest.raises(GateFailed, match=r"onnx-int8: .*in % of pixels: the nearest loses [\d.]+ with 0 of 2"):
-        MixedSearch(reference, 0.5, lambda *_: ()).settle(
+        MixedSearch(MaskGate(reference), 0.5, lambda *_: ()).settle(
             build, lambda: ["a", "b"], trained.onnx, tmp_path / "onnx-int8" / "model.onnx"
         )
     assert not list(tmp_path.iterdir())

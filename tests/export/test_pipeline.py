@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ import pytest
 from edgeseg_export import pipeline
 from edgeseg_export.artifacts import Artifact, Calibration, package_versions
 from edgeseg_export.calibration import audit, facts
+from edgeseg_export.deployable import TorchSegmenter
+from edgeseg_export.parity.compare import Reference
 from edgeseg_export.parity.faults import plant, swap_labels
+from edgeseg_export.parity.gate import MaskGate
 from edgeseg_export.parity.thresholds import Overrides
 from edgeseg_export.pipeline import MANIFEST, PARITY, REJECTED, REPORT, ExportPlan, export_model
 from edgeseg_runtime.contract import Contract
@@ -22,6 +25,17 @@ from edgeseg_runtime.segmenter import Segmenter, model_file
 
 FACTS = {"checkpoint": "best.safetensors", "command": "edgeseg export"}
 LOOSE = Overrides(0.9, 0.8, 0.7, 10, 30, 30)
+
+
+def gate(trained: Any, pictures: int, overrides: Overrides | None = None) -> Callable[[], MaskGate]:
+    """The original's masks of the first pictures."""
+
+    def make() -> MaskGate:
+        chosen = trained.reference.pictures[:pictures]
+        reference = Reference.of(TorchSegmenter(trained.module), chosen, trained.module.contract)
+        return MaskGate(reference, overrides or Overrides())
+
+    return make
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +48,7 @@ def calibration(trained: Any) -> Calibration:
 @pytest.fixture(scope="module")
 def exported(trained: Any, calibration: Calibration, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run") / "export"
-    plan = ExportPlan(trained.reference.pictures[:12], calibration, overrides=LOOSE)
+    plan = ExportPlan(gate(trained, 12, LOOSE), calibration)
     export_model(trained.module, out, plan, FACTS, report=lambda _: None)
     return out
 
@@ -115,7 +129,7 @@ def build(trained: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def export(trained: Any, out: Path, said: list[str] | None = None) -> None:
-    plan = ExportPlan(trained.reference.pictures[:6])
+    plan = ExportPlan(gate(trained, 6))
     export_model(trained.module, out, plan, FACTS, report=(said if said is not None else []).append)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from edgeseg_export import ptq
-from edgeseg_export.ptq import choose_openvino, choose_ort, hold_back, masks_of
+from edgeseg_export.likeness import Masks
+from edgeseg_export.ptq import choose_openvino, choose_ort, hold_back
 from edgeseg_export.quantize_openvino import OpenVinoQuantiser
 from edgeseg_export.quantize_ort import OrtQuantiser, Recipe
 from edgeseg_export.ranges import RULES
@@ -41,7 +42,7 @@ def test_the_best_on_held_back_pictures_is_chosen(trained: Any, tmp_path: Path) 
     # the number is that of the file, counted here by hand
     chosen.quantiser.write(tmp_path / "model.onnx", chosen.recipe)
     _, judged = hold_back(trained.calibration[:16])
-    pairs = zip(masks_of(trained.onnx, judged), masks_of(tmp_path / "model.onnx", judged), strict=True)
+    pairs = zip(Masks().results(trained.onnx, judged), Masks().results(tmp_path / "model.onnx", judged), strict=True)
     assert np.mean([(a == b).mean() for a, b in pairs]) == pytest.approx(chosen.agreement[str(chosen.recipe)])
     assert chosen.as_dict()["chosen"] == str(chosen.recipe)
 

@@ -153,8 +153,8 @@ def frames_of(trained: Any, count: int = 6) -> list[Image]:
 
 
 def scores(segmenter: Segmenter, frame: Image) -> npt.NDArray[np.float32]:
-    raw: npt.NDArray[np.float32] = segmenter.engine.request()(as_batch(to_input(frame, segmenter.contract)))[0]
-    return raw.copy()
+    (raw,) = segmenter.engine.request()(as_batch(to_input(frame, segmenter.contract)))
+    return np.array(raw[0], np.float32)
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -42,7 +42,7 @@ def masks(file: Path, frames: list[Image]) -> list[Any]:
     segmenter = Segmenter.load(file)
     size = segmenter.contract.size
     lane = segmenter.lane()
-    return [lane.decode(lane.infer(lane.preprocess(frame)), *size) for frame in frames]
+    return [lane.decode(lane.infer(lane.preprocess(frame)), *size).mask for frame in frames]
 
 
 class TestMeasured:

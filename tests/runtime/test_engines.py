@@ -18,11 +18,13 @@ import openvino as ov
 import pytest
 from onnx import TensorProto, helper
 
-from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY, Contract, Label, Precision
+from edgeseg_runtime.contract import CONTRACT_KEY, OUTPUTS, PRECISION_KEY, Contract, Label, Precision, Selection
 from edgeseg_runtime.engines import ENGINES, Engine, EngineOptions, engine_for
+from edgeseg_runtime.engines.base import expected_ports
 from edgeseg_runtime.engines.openvino import OpenVinoEngine
 from edgeseg_runtime.engines.ort import PROVIDERS, OrtEngine
 from edgeseg_runtime.errors import ContractError, EngineError, MissingExtraError, ModelFileError
+from tests.instance_model import instance_contract, write_instance_model
 
 if TYPE_CHECKING:
     from tests.conftest import TinyModel
@@ -81,7 +83,7 @@ def test_scores_are_numpys(kind: Kind, suffix: str, stride: int, model: Any, col
     request = kind(model(suffix, stride=stride), EngineOptions()).request()
     for seed in range(3):
         batch = random_batch(colour_contract, seed)
-        got = request(batch)
+        (got,) = request(batch)
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, pooled(batch, stride), rtol=1e-5)
 
@@ -89,7 +91,7 @@ def test_scores_are_numpys(kind: Kind, suffix: str, stride: int, model: Any, col
 @every_home
 def test_masks_are_numpys(kind: Kind, suffix: str, model: Any, colour_contract: Contract) -> None:
     contract = replace(colour_contract, output="mask")
-    got = kind(model(suffix, contract), EngineOptions()).request()(random_batch(contract))
+    (got,) = kind(model(suffix, contract), EngineOptions()).request()(random_batch(contract))
     assert got.dtype == np.uint8
     np.testing.assert_array_equal(got, random_batch(contract).argmax(axis=3))
 
@@ -140,7 +142,7 @@ def test_devices_claimed_run_and_others_are_refused(
 ) -> None:
     path, batch = model(".onnx", stride=4), random_batch(colour_contract)
     if device in kind.capabilities().devices:
-        got = kind(path, EngineOptions(device=device)).request()(batch)
+        (got,) = kind(path, EngineOptions(device=device)).request()(batch)
         np.testing.assert_allclose(got, pooled(batch, 4), rtol=1e-2)
     else:
         with pytest.raises(EngineError, match=f"no device '{device}' here; it has .*cpu"):
@@ -162,7 +164,7 @@ def test_precisions_claimed_run_and_others_are_refused(
     if precision in kind.capabilities().precisions:
         engine = kind(path, EngineOptions())
         assert engine.precision == precision
-        np.testing.assert_allclose(engine.request()(batch), pooled(batch, 4), rtol=1e-2)
+        np.testing.assert_allclose(engine.request()(batch)[0], pooled(batch, 4), rtol=1e-2)
     else:
         with pytest.raises(EngineError, match=f"asks for {precision}, which {kind.name} does not compute in here"):
             kind(path, EngineOptions())
@@ -222,7 +224,7 @@ def test_lanes_side_by_side_give_the_right_answers(
         request = engine.request()
         for seed in range(40):
             batch = random_batch(colour_contract, 100 * lane + seed)
-            np.testing.assert_allclose(request(batch), pooled(batch, 4), rtol=1e-5)
+            np.testing.assert_allclose(request(batch)[0], pooled(batch, 4), rtol=1e-5)
 
     with ThreadPoolExecutor(max(lanes, 2)) as pool:  # also more callers than lanes
         for done in [pool.submit(work, lane) for lane in range(max(lanes, 2))]:
@@ -254,7 +256,7 @@ def test_input_is_neither_written_to_nor_needs_to_be_writable(
     request = kind(model(suffix, stride=4), EngineOptions()).request()
     batch = random_batch(colour_contract)
     batch.flags.writeable = False
-    np.testing.assert_allclose(request(batch), pooled(batch, 4), rtol=1e-5)
+    np.testing.assert_allclose(request(batch)[0], pooled(batch, 4), rtol=1e-5)
     np.testing.assert_array_equal(batch, random_batch(colour_contract))
 
 
@@ -263,7 +265,7 @@ def test_input_with_gaps_is_read_right(kind: Kind, suffix: str, model: Any, colo
     request = kind(model(suffix, stride=4), EngineOptions()).request()
     wide = np.random.default_rng(1).integers(0, 256, (1, 24, 64, 3), np.uint8)
     for batch in (wide[:, :, ::2], wide[:, ::-1, :32], wide[:, :, :32, ::-1]):
-        np.testing.assert_allclose(request(batch), pooled(batch, 4), rtol=1e-5)
+        np.testing.assert_allclose(request(batch)[0], pooled(batch, 4), rtol=1e-5)
 
 
 def test_openvino_reads_the_frame_in_place(model: Any, colour_contract: Contract) -> None:
@@ -310,7 +312,7 @@ def test_a_dynamic_model_is_fixed_to_its_contracts_size(
     if isinstance(engine, OrtEngine):
         assert engine._session.get_inputs()[0].shape == [1, *contract.size, 3]
     batch = random_batch(contract)
-    np.testing.assert_allclose(engine.request()(batch), pooled(batch, 4), rtol=1e-5)
+    np.testing.assert_allclose(engine.request()(batch)[0], pooled(batch, 4), rtol=1e-5)
 
 
 # --- models that are not what their contract says ---
@@ -321,8 +323,11 @@ def test_a_dynamic_model_is_fixed_to_its_contracts_size(
     ("change", "words"),
     [
         ({"height": 12}, r"takes uint8 \(1, 24, 32, 3\), its contract says uint8 \(1, 12, 32, 3\)"),
-        ({"output": "mask"}, r"gives float32 .*its contract says a uint8 mask \(1, 24, 32\)"),
-        ({"labels": (Label("all", (0, 0, 0)),)}, "gives float32 .*scores of 1 classes"),
+        ({"output": "mask"}, r"gives mask as float32 \(1, 3, 24, 32\), its contract says uint8 \(1, 24, 32\)"),
+        (
+            {"labels": (Label("all", (0, 0, 0)),)},
+            r"gives scores as float32 \(1, 3, .*its contract says float32 \(1, 1, \?, \?\)",
+        ),
     ],
 )
 def test_a_contract_that_does_not_fit_the_model_is_refused(
@@ -442,6 +447,134 @@ def test_engines_agree_on_many_pictures(model: Any, colour_contract: Contract, t
     requests = [kind(tmp_path / "copy.onnx", EngineOptions()).request() for kind in ENGINES.values()]
     requests.append(OpenVinoEngine(model(".xml", stride=2), EngineOptions()).request())
     for seed in range(20):
-        answers = [request(random_batch(colour_contract, seed)).copy() for request in requests]
+        answers = [request(random_batch(colour_contract, seed))[0].copy() for request in requests]
         for one, other in itertools.combinations(answers, 2):
             np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+# --- models with several outputs ---
+
+every_ending = pytest.mark.parametrize("output", ["prototypes", "detections"])
+
+
+def instances(suffix: str, output: str, folder: Path, change: Callable[[onnx.ModelProto], None] | None = None) -> Path:
+    """Write the instance model of `tests.instance_model`, changed if wanted."""
+    contract = instance_contract(output)
+    path = write_instance_model(contract, folder / "instances.onnx")
+    if change is not None:
+        rewrite(path, change)
+    return path if suffix == ".onnx" else to_ir(path, contract)
+
+
+def lit_blocks() -> Batch:
+    """A dark picture with a red block, a blue one and a dim green one."""
+    batch = np.zeros((1, 48, 64, 3), np.uint8)
+    batch[0, :16, :16, 0], batch[0, 20:30, 20:30, 2], batch[0, 32:, 48:, 1] = 255, 255, 40
+    return batch
+
+
+@every_home
+@every_ending
+def test_outputs_come_in_the_contracts_order_whatever_the_files(
+    kind: Kind, suffix: str, output: str, tmp_path: Path
+) -> None:
+    request = kind(instances(suffix, output, tmp_path), EngineOptions()).request()
+    raw = request(lit_blocks())
+    assert [values.dtype for values in raw] == [
+        expected_ports(instance_contract(output))[name].dtype for name in OUTPUTS[instance_contract(output).output]
+    ]
+    if output == "prototypes":
+        boxes, scores, coefficients, prototypes = raw
+        assert boxes.shape == (1, 24, 4) and boxes[0, 5].tolist() == [16, 16, 32, 32]
+        np.testing.assert_allclose(scores[0, 5], [0, 0, 100 / 256], atol=1e-6)
+        np.testing.assert_allclose(coefficients, np.tile([1, -127.5], (1, 24, 1)))
+        np.testing.assert_allclose(prototypes[0, 0, :8, :8], 255)
+        assert prototypes.shape == (1, 2, 24, 32)
+    else:
+        boxes, labels, scores, masks = raw
+        assert boxes.tolist() == [[0, 0, 16, 16], [16, 16, 32, 32], [48, 32, 64, 48]]
+        assert labels.tolist() == [0, 2, 1]
+        np.testing.assert_allclose(scores, [1, 100 / 256, 40 / 255], atol=1e-6)
+        np.testing.assert_allclose(masks[0], 1)
+        np.testing.assert_allclose(masks[1, 2:7, 2:7], 1)
+        assert masks.shape == (3, 8, 8) and masks[1].sum() == pytest.approx(25)
+
+
+@every_home
+def test_the_number_of_objects_follows_the_picture(kind: Kind, suffix: str, tmp_path: Path) -> None:
+    request = kind(instances(suffix, "detections", tmp_path), EngineOptions()).request()
+    dark, full = np.zeros((1, 48, 64, 3), np.uint8), np.full((1, 48, 64, 3), 200, np.uint8)
+    for batch, count in ((lit_blocks(), 3), (dark, 0), (full, 12), (dark, 0), (lit_blocks(), 3)):
+        boxes, labels, scores, masks = request(batch)
+        assert [values.shape for values in (boxes, labels, scores, masks)] == [
+            (count, 4),
+            (count,),
+            (count,),
+            (count, 8, 8),
+        ]
+
+
+@every_home
+@every_ending
+def test_an_output_that_is_not_there_is_named(kind: Kind, suffix: str, output: str, tmp_path: Path) -> None:
+    def rename(loaded: onnx.ModelProto) -> None:
+        for node in loaded.graph.node:
+            node.output[:] = ["sureness" if name == "scores" else name for name in node.output]
+            node.input[:] = ["sureness" if name == "scores" else name for name in node.input]
+        for value in loaded.graph.output:
+            value.name = "sureness" if value.name == "scores" else value.name
+
+    path = instances(suffix, output, tmp_path, rename)
+    with pytest.raises(
+        ContractError, match=r"gives no output 'scores', and its contract says one; it gives .*sureness"
+    ):
+        kind(path, EngineOptions())
+
+
+@every_home
+@pytest.mark.parametrize(
+    ("output", "other", "words"),
+    [
+        (
+            "prototypes",
+            {"labels": (Label("all", (0, 0, 0)),)},
+            r"scores as float32 \(1, 24, 3\), .* float32 \(1, \?, 1\)",
+        ),
+        ("prototypes", {"output": "detections"}, "gives no output 'labels'"),
+        ("detections", {"output": "prototypes"}, "gives no output 'coefficients'"),
+    ],
+)
+def test_outputs_that_do_not_fit_the_contract_are_refused(
+    kind: Kind, suffix: str, output: str, other: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    contract = instance_contract(output)
+    labels = other.get("labels", contract.labels)
+    contract = replace(contract, **{"selection": Selection((0.1,) * len(labels)), **other})
+    with pytest.raises(ContractError, match=words):
+        kind(instances(suffix, output, tmp_path), EngineOptions(contract=contract))
+
+
+@every_home
+def test_labels_of_another_type_are_refused(kind: Kind, suffix: str, tmp_path: Path) -> None:
+    def cast(loaded: onnx.ModelProto) -> None:
+        node = next(node for node in loaded.graph.node if node.output[0] == "labels")
+        node.output[0] = "indices"
+        loaded.graph.node.append(helper.make_node("Cast", ["indices"], ["labels"], to=TensorProto.FLOAT))
+        value = next(value for value in loaded.graph.output if value.name == "labels")
+        value.type.tensor_type.elem_type = TensorProto.FLOAT
+
+    with pytest.raises(ContractError, match=r"gives labels as float32 \(\?\), its contract says int64 \(\?\)"):
+        kind(instances(suffix, "detections", tmp_path, cast), EngineOptions())
+
+
+@every_home
+def test_the_only_output_of_a_semantic_model_may_be_called_anything(
+    kind: Kind, suffix: str, model: Any, colour_contract: Contract
+) -> None:
+    def rename(loaded: onnx.ModelProto) -> None:
+        loaded.graph.node[-1].output[0] = loaded.graph.output[0].name = "logits"
+
+    path = rewrite(model(".onnx", stride=4), rename)
+    path = path if suffix == ".onnx" else to_ir(path, colour_contract)
+    batch = random_batch(colour_contract)
+    np.testing.assert_allclose(kind(path, EngineOptions()).request()(batch)[0], pooled(batch, 4), rtol=1e-5)

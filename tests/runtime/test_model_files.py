@@ -68,7 +68,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(kind: Kind, path: Path, contract: Contract) -> Any:
     batch = np.full((1, *contract.size, 3), 2, np.uint8)
-    return kind(path, EngineOptions()).request()(batch)[0, :, 0, 0]
+    return kind(path, EngineOptions()).request()(batch)[0][0, :, 0, 0]
 
 
 # --- weights in files of their own ---

@@ -167,7 +167,7 @@ def test_scores_that_are_no_numbers_are_refused(
     tiny_model: TinyModel, colour_contract: Contract, tmp_path: Path
 ) -> None:
     seg = Segmenter.load(tiny_model(colour_contract, tmp_path / "m.onnx"))
-    lane = Lane(lambda _: np.full((1, 3, 24, 32), np.nan, np.float32), seg.contract)
+    lane = Lane(lambda _: (np.full((1, 3, 24, 32), np.nan, np.float32),), seg.contract)
     with pytest.raises(ScoresError):
         lane(painted(blocks(6, 8, 4)))
 

@@ -17,7 +17,16 @@ from edgeseg_runtime.draw import color_table
 from edgeseg_runtime.errors import OutputError
 from edgeseg_runtime.preprocess import Image, Mask
 from edgeseg_runtime.result import SemanticResult, StageTimes
-from edgeseg_runtime.sinks import JsonLinesSink, MasksSink, Shot, Sink, VideoSink, WindowSink, window_problem
+from edgeseg_runtime.sinks import (
+    JsonLinesSink,
+    MasksSink,
+    OverlaysSink,
+    Shot,
+    Sink,
+    VideoSink,
+    WindowSink,
+    window_problem,
+)
 from edgeseg_runtime.sources.base import Frame
 
 T = TypeVar("T")
@@ -134,7 +143,7 @@ def test_masks_are_index_pictures_named_by_frame(tmp_path: Path, colour_contract
 
 
 def test_overlays_are_written_beside_when_wanted(tmp_path: Path, colour_contract: Contract) -> None:
-    sink = MasksSink(tmp_path, colour_contract, overlays=True)
+    sink = OverlaysSink(tmp_path)
     put(sink, shot(colour_contract, 1))
     overlay = cv2.imread(str(tmp_path / "000001.overlay.jpg"))
     assert overlay is not None

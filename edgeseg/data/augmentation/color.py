@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Generator
 
-from edgeseg.data.augmentation.pair import Pair
+from edgeseg.data.augmentation.pair import PicturedT
 
 
 class ColorShift:
@@ -19,7 +19,7 @@ class ColorShift:
     def __init__(self, strength: float) -> None:
         self.strength = strength
 
-    def __call__(self, pair: Pair, generator: Generator) -> Pair:
+    def __call__(self, pair: PicturedT, generator: Generator) -> PicturedT:
         """Change the picture's colours."""
         brightness, contrast, saturation = (1 + self.strength * (2 * torch.rand(3, generator=generator) - 1)).tolist()
         warmth = 0.2 * self.strength * float(2 * torch.rand(1, generator=generator) - 1)

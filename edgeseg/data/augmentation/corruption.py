@@ -8,11 +8,10 @@ from __future__ import annotations
 from math import exp, log, sqrt
 
 import cv2
-import numpy as np
 import torch
 from torch import Generator
 
-from edgeseg.data.augmentation.pair import Fill, Pair, happens, uniform, whole
+from edgeseg.data.augmentation.pair import Fill, Pair, PicturedT, happens, uniform, whole
 from edgeseg_runtime.contract import ColorOrder
 
 BLUR = (0.3, 1.5)
@@ -32,7 +31,7 @@ class Blur:
     def __init__(self, share: float) -> None:
         self.share = share
 
-    def __call__(self, pair: Pair, generator: Generator) -> Pair:
+    def __call__(self, pair: PicturedT, generator: Generator) -> PicturedT:
         """Blur the picture, or leave it."""
         if not happens(self.share, generator):
             return pair
@@ -46,7 +45,7 @@ class Noise:
     def __init__(self, share: float) -> None:
         self.share = share
 
-    def __call__(self, pair: Pair, generator: Generator) -> Pair:
+    def __call__(self, pair: PicturedT, generator: Generator) -> PicturedT:
         """Add noise to the picture, or leave it."""
         if not happens(self.share, generator):
             return pair
@@ -61,7 +60,7 @@ class Jpeg:
     def __init__(self, share: float, order: ColorOrder) -> None:
         self.share, self.order = share, order
 
-    def __call__(self, pair: Pair, generator: Generator) -> Pair:
+    def __call__(self, pair: PicturedT, generator: Generator) -> PicturedT:
         """Encode and decode the picture, or leave it."""
         if not happens(self.share, generator):
             return pair
@@ -85,13 +84,18 @@ class Cutout:
         """Cut a piece out of the picture, or leave it."""
         if not happens(self.share, generator):
             return pair
-        area = uniform(*CUT_AREA, generator)
-        aspect = exp(uniform(log(CUT_ASPECT[0]), log(CUT_ASPECT[1]), generator))
         height, width = pair.mask.shape
-        rows = min(height, max(1, round(height * sqrt(area * aspect))))
-        columns = min(width, max(1, round(width * sqrt(area / aspect))))
-        top, left = whole(0, height - rows, generator), whole(0, width - columns, generator)
+        window = draw_cut(height, width, generator)
         image, mask = pair.image.copy(), pair.mask.copy()
-        window = np.s_[top : top + rows, left : left + columns]
         image[window], mask[window] = self.fill.color, self.fill.label
         return pair.changed(image, mask)
+
+
+def draw_cut(height: int, width: int, generator: Generator) -> tuple[slice, slice]:
+    """Draw the rows and columns of what is cut out of a picture."""
+    area = uniform(*CUT_AREA, generator)
+    aspect = exp(uniform(log(CUT_ASPECT[0]), log(CUT_ASPECT[1]), generator))
+    rows = min(height, max(1, round(height * sqrt(area * aspect))))
+    columns = min(width, max(1, round(width * sqrt(area / aspect))))
+    top, left = whole(0, height - rows, generator), whole(0, width - columns, generator)
+    return slice(top, top + rows), slice(left, left + columns)

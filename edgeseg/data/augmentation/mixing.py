@@ -31,14 +31,18 @@ class Mosaic:
         if not happens(self.share, generator):
             return pair
         height, width = pair.mask.shape
-        row, column = (round(uniform(*CENTRE, generator) * length) for length in (height, width))
         image, mask = np.empty_like(pair.image), np.empty_like(pair.mask)
-        halves = (slice(0, row), slice(row, height)), (slice(0, column), slice(column, width))
-        for number, (down, across) in enumerate(product(*halves)):
+        for number, (down, across) in enumerate(draw_quarters(height, width, generator)):
             source = partner(index, album, self.vary, generator) if number else pair
             part = _part(source, down.stop - down.start, across.stop - across.start, generator)
             image[down, across], mask[down, across] = part.image, part.mask
         return pair.changed(image, mask)
+
+
+def draw_quarters(height: int, width: int, generator: Generator) -> list[tuple[slice, slice]]:
+    """Draw where four parts of a picture meet; return the rows and columns of each, top left first."""
+    row, column = (round(uniform(*CENTRE, generator) * length) for length in (height, width))
+    return list(product((slice(0, row), slice(row, height)), (slice(0, column), slice(column, width))))
 
 
 class ClassMix:
@@ -78,11 +82,15 @@ class CopyPaste:
 
 def partner(index: int, album: Album, vary: Step, generator: Generator) -> Pair:
     """Draw another picture than `index` (the same, if there is no other) and vary it."""
-    other = index
-    if len(album) > 1:
-        other = whole(0, len(album) - 2, generator)
-        other += other >= index
-    return vary(album.pair(other), generator)
+    return vary(album.pair(draw_other(index, len(album), generator)), generator)
+
+
+def draw_other(index: int, count: int, generator: Generator) -> int:
+    """Draw one of `count` numbers from 0 that is not `index`; `index` itself if there is no other."""
+    if count < 2:
+        return index
+    other = whole(0, count - 2, generator)
+    return other + (other >= index)
 
 
 def paste(pair: Pair, other: Pair, labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Pair:

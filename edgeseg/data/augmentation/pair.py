@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,21 @@ from torch import Generator
 from edgeseg.data.rare import RareClasses
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.preprocess import Image, Mask
+
+PicturedT = TypeVar("PicturedT", bound="Pictured")
+
+
+class Pictured(Protocol):
+    """A picture with whatever truth: what steps that change nothing but its pixels work on."""
+
+    @property
+    def image(self) -> Image:
+        """uint8 H×W×3 in the contract's colour order."""
+        ...
+
+    def changed(self: PicturedT, image: npt.NDArray[Any]) -> PicturedT:
+        """Return the same truth with another uint8 picture."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Generic
 
 from torch import Generator
 
@@ -11,22 +12,22 @@ from edgeseg.data.augmentation.color import ColorShift
 from edgeseg.data.augmentation.corruption import Blur, Cutout, Jpeg, Noise
 from edgeseg.data.augmentation.geometry import DOWN, Flip, Warp
 from edgeseg.data.augmentation.mixing import ClassMix, CopyPaste, Mosaic
-from edgeseg.data.augmentation.pair import Album, Fill, Mix, Pair, Step
+from edgeseg.data.augmentation.pair import Album, Fill, Mix, Pair, PicturedT, Step
 from edgeseg.data.augmentation.zoom import ScaleCrop
 from edgeseg_runtime.contract import Contract
 
 
-class Chain:
+class Chain(Generic[PicturedT]):
     """Steps one after another; a class, so that worker processes can be sent one."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Callable[[PicturedT, Generator], PicturedT]]) -> None:
         self.steps = tuple(steps)
 
-    def __call__(self, pair: Pair, generator: Generator) -> Pair:
+    def __call__(self, picture: PicturedT, generator: Generator) -> PicturedT:
         """Take every step."""
         for step in self.steps:
-            pair = step(pair, generator)
-        return pair
+            picture = step(picture, generator)
+        return picture
 
 
 class Augmentation:

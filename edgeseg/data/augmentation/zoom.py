@@ -12,6 +12,9 @@ from torchvision.transforms.v2 import functional as F
 from edgeseg.data.augmentation.pair import Fill, Pair, happens, whole
 from edgeseg_runtime.preprocess import Image, Mask
 
+Window = tuple[int, int, int, int]
+"""Top, left, rows and columns of a part of a picture."""
+
 
 class ScaleCrop:
     """Zoom by a random factor and keep the size: a crop enlarged, or the picture made small at a random place.
@@ -30,10 +33,14 @@ class ScaleCrop:
         factor, down, right = torch.rand(3, generator=generator).tolist()
         zoom = float((low + (high - low) * factor).exp())
         height, width = pair.mask.shape
-        rows, columns = max(1, round(height / max(zoom, 1 / zoom))), max(1, round(width / max(zoom, 1 / zoom)))
-        top, left = round(down * (height - rows)), round(right * (width - columns))
+        top, left, rows, columns = zoom_window(zoom, height, width, (down, right))
         if zoom < 1:
-            return self._shrunk(pair, rows, columns, top, left)
+            mask = resize_mask(pair.mask, rows, columns)
+            border = (top, height - rows - top, left, width - columns - left, cv2.BORDER_CONSTANT)
+            return pair.changed(
+                shrunk(pair.image, (top, left, rows, columns), self.fill.color),
+                cv2.copyMakeBorder(mask, *border, value=(self.fill.label,)),
+            )
         label = pair.wanted
         if label is None and self.class_crop and happens(self.class_crop, generator):
             label = draw_class(pair.mask, self.fill.label, generator)
@@ -43,14 +50,23 @@ class ScaleCrop:
         image, mask = pair.image[window], pair.mask[window]
         return pair.changed(resize_image(image, height, width), resize_mask(mask, height, width))
 
-    def _shrunk(self, pair: Pair, rows: int, columns: int, top: int, left: int) -> Pair:
-        height, width = pair.mask.shape
-        border = (top, height - rows - top, left, width - columns - left, cv2.BORDER_CONSTANT)
-        image, mask = resize_image(pair.image, rows, columns), resize_mask(pair.mask, rows, columns)
-        return pair.changed(
-            cv2.copyMakeBorder(image, *border, value=self.fill.color),
-            cv2.copyMakeBorder(mask, *border, value=(self.fill.label,)),
-        )
+
+def zoom_window(zoom: float, height: int, width: int, place: tuple[float, float]) -> Window:
+    """Return what is enlarged to the whole picture for a zoom of 1 or more, else where the whole picture comes to lie.
+
+    `place` says where between the upper and the lower, the left and the right border, 0..1.
+    """
+    rows, columns = max(1, round(height / max(zoom, 1 / zoom))), max(1, round(width / max(zoom, 1 / zoom)))
+    return round(place[0] * (height - rows)), round(place[1] * (width - columns)), rows, columns
+
+
+def shrunk(image: Image, window: Window, color: tuple[int, int, int]) -> Image:
+    """Return the picture made small in a window of itself, with a colour around it."""
+    top, left, rows, columns = window
+    canvas = np.empty_like(image)
+    canvas[:] = color
+    canvas[top : top + rows, left : left + columns] = resize_image(image, rows, columns)
+    return canvas
 
 
 def draw_class(mask: Mask, ignore: int, generator: Generator) -> int | None:

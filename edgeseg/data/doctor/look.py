@@ -9,8 +9,13 @@ from typing import Literal
 from edgeseg.data.base import BadFileError
 from edgeseg.data.doctor.alignment import Alignment, alignment
 from edgeseg.data.doctor.maskfacts import MaskFacts, mask_facts, stored_facts
+from edgeseg.data.doctor.objectfacts import ObjectFacts, object_facts
 from edgeseg.data.encoding import Encoding, read_encoding
 from edgeseg.data.files import MaskFiles, Pair, Problem, ReadTruth, Size, check_size
+from edgeseg.data.instances.base import InstanceData, InstanceSample
+from edgeseg.data.instances.collection import ObjectsAsClasses, as_classes
+from edgeseg.data.instances.files import ObjectSet
+from edgeseg.data.instances.truth import Objects
 from edgeseg.data.items import Collection, Item, in_threads
 from edgeseg.data.likeness import Fingerprint, fingerprint
 from edgeseg.data.masks import OUTSIDE, MaskReader
@@ -38,6 +43,8 @@ class Look:
     print: Fingerprint | None = None
     mask: MaskFacts | None = None
     alignment: Alignment | None = None
+    objects: ObjectFacts | None = None
+    """None where the truth is classes of pixels."""
 
 
 def look_at_all(collection: Collection, workers: int, progress: Progress) -> tuple[Look, ...]:
@@ -49,6 +56,8 @@ def look_at_all(collection: Collection, workers: int, progress: Progress) -> tup
 
 def look(item: Item, read_truth: ReadTruth | None) -> Look:
     """Look at one picture and its truth."""
+    if isinstance(item.data, ObjectsAsClasses):
+        return _look_at_objects(item, item.data.objects)
     if item.pair is None or read_truth is None:
         sample = item.read()
         return _seen(item, sample.image, sample.mask, None, None, None)
@@ -65,6 +74,29 @@ def look(item: Item, read_truth: ReadTruth | None) -> Look:
     except BadFileError as error:
         return _bad(item, image, encoding, None, Problem(error.path, error.reason), "file")
     return _seen(item, image, mask, encoding, None, None)
+
+
+def _look_at_objects(item: Item, data: InstanceData) -> Look:
+    encoding = None
+    try:
+        if item.pair is None or not isinstance(data, ObjectSet):
+            sample = data.read(item.index)
+            found = Objects(sample.instances)
+        else:
+            image = read_picture(item.pair.image)
+            encoding = read_encoding(item.pair.image.read_bytes())
+            found = data.read_objects(item.pair, (image.shape[0], image.shape[1]))
+            sample = InstanceSample(image, found.instances)
+    except BadFileError as error:
+        return Look(item, Problem(error.path, error.reason), "file", encoding=encoding)
+    return Look(
+        item,
+        size=(sample.image.shape[0], sample.image.shape[1]),
+        encoding=encoding,
+        print=fingerprint(sample.image),
+        mask=mask_facts(as_classes(sample).mask, None),
+        objects=object_facts(found),
+    )
 
 
 def _look_at_mask_file(item: Item, pair: Pair, image: Image, encoding: Encoding, reader: MaskReader) -> Look:

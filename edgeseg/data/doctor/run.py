@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgeseg.data.doctor import classes, copies, files, masks, placement, values
+from edgeseg.data.doctor import classes, copies, files, masks, objects, placement, values
 from edgeseg.data.doctor.classes import ClassRow, class_rows, ignored_share
 from edgeseg.data.doctor.findings import SEVERITIES, Finding, Severity
 from edgeseg.data.doctor.look import look_at_all
 from edgeseg.data.doctor.seen import Family, Seen
 from edgeseg.data.doctor.table import CHECKS
+from edgeseg.data.instances.collection import open_objects
 from edgeseg.data.items import open_collection
+from edgeseg_runtime.contract import Task
 from edgeseg_runtime.progress import Progress, silent
 
 FAMILIES: tuple[Family, ...] = (
@@ -26,6 +28,18 @@ FAMILIES: tuple[Family, ...] = (
     placement.misplaced,
     placement.turned_by_exif,
     masks.empty,
+    classes.balance,
+    copies.same,
+    copies.alike,
+    copies.clips,
+    files.modes,
+    files.sizes,
+)
+OBJECT_FAMILIES: tuple[Family, ...] = (
+    files.unusable,
+    objects.boxes,
+    objects.odd,
+    objects.none,
     classes.balance,
     copies.same,
     copies.alike,
@@ -95,23 +109,25 @@ def diagnose(
     spec: str,
     *,
     format: str = "auto",
+    task: Task = "semantic",
     splits: Sequence[str] = (),
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Diagnosis:
-    """Read every picture and mask of a data set once and run every check.
+    """Read every picture of a data set, and its mask or its objects, once and run every check.
 
     Raises DatasetError when `spec` is no data set, or has no such split.
     """
-    collection = open_collection(spec, format=format, splits=splits)
+    opened = open_objects if task == "instance" else open_collection
+    collection = opened(spec, format=format, splits=splits)
     seen = Seen(collection, look_at_all(collection, workers or default_workers(), progress))
-    return judge(seen)
+    return judge(seen, OBJECT_FAMILIES if task == "instance" else FAMILIES)
 
 
-def judge(seen: Seen) -> Diagnosis:
-    """Run every check on what was seen."""
+def judge(seen: Seen, families: Sequence[Family] = FAMILIES) -> Diagnosis:
+    """Run every check of `families` on what was seen."""
     order = {name: place for place, name in enumerate(CHECKS)}
-    found = [finding for family in FAMILIES for finding in family(seen)]
+    found = [finding for family in families for finding in family(seen)]
     found.sort(key=lambda finding: (SEVERITIES.index(CHECKS[finding.check].severity), order[finding.check]))
     return Diagnosis(seen, tuple(found))
 

@@ -128,6 +128,37 @@ CHECKS: dict[str, Check] = {
         "Over many pictures the masks' edges fit the pictures better elsewhere: the masks are moved.",
         "Move them back; look for a crop, a border or a frame's delay that only one of the two had.",
     ),
+    # objects
+    "objects-are-boxes": Check(
+        "warning",
+        "Every object fills its box: boxes were drawn, not outlines, and a net would learn to draw boxes.",
+        "Outline the objects, or take another set.",
+    ),
+    "object-twice": Check(
+        "warning",
+        "Two objects of a class cover nearly the same pixels: one was labelled twice, and only one can be found.",
+        "Remove one of them.",
+    ),
+    "object-box": Check(
+        "warning",
+        "An object's box in the file is not the box of its mask; edgeseg goes by the mask, other programs may not.",
+        "Find out which is right; boxes can be made from masks (edgeseg data convert --to coco).",
+    ),
+    "object-empty": Check(
+        "info",
+        "An object is so thin, so small or so far outside that it covers no pixel's centre; it is left out.",
+        "Nothing, if they are few; else look whether outlines are in pixels of these pictures.",
+    ),
+    "object-tiny": Check(
+        "info",
+        "Objects have fewer than 16 pixels; at the size of the model's input they may have none.",
+        "Train at a larger --size, or leave out what nobody needs to find.",
+    ),
+    "picture-without-objects": Check(
+        "info",
+        "Pictures show no object, or nobody has labelled them yet; training takes them as showing none.",
+        "Look at them; leave out those that were not labelled.",
+    ),
     # classes
     "class-absent": Check(
         "warning",

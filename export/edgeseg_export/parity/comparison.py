@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,32 @@ from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.metrics import Scores
 from edgeseg_runtime.preprocess import Mask
 
+FEW_PICTURES = 20
+"""Below this many pictures a verdict stands on thin ground, and says so."""
+
 
 @dataclass(frozen=True)
-class Settings:
+class Sampling:
+    """How sure a drop is, and what is shown. Raises ConfigError for values that measure nothing."""
+
+    resamples: int = 2000
+    """Bootstrap resamples behind the interval of the drop against the truth."""
+    seed: int = 0
+    """Seed of the resampling."""
+    examples: int = 10
+    """How many of the worst pictures are kept to be shown."""
+
+    def __post_init__(self) -> None:
+        self._check_least({"resamples": 100, "examples": 0})
+
+    def _check_least(self, bounds: dict[str, int]) -> None:
+        for name, bound in bounds.items():
+            if getattr(self, name) < bound:
+                raise ConfigError(f"{name.replace('_', ' ')} must be at least {bound}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Settings(Sampling):
     """How masks are measured. Raises ConfigError for values that measure nothing."""
 
     edge_distance: int = 3
@@ -27,20 +51,12 @@ class Settings:
     """True pixels a class needs in all for a verdict; below, a handful of pixels moves its IoU by whole points."""
     min_class_pictures: int = 3
     """Pictures a class must be on for a verdict."""
-    resamples: int = 2000
-    """Bootstrap resamples behind the interval of the mIoU drop."""
-    seed: int = 0
-    """Seed of the resampling."""
-    examples: int = 10
-    """How many of the worst masks are kept to be shown."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.contour_share < 1:
             raise ConfigError(f"contour share must lie between 0 and 1, got {self.contour_share}")
-        least = {"edge_distance": 0, "min_class_pixels": 1, "min_class_pictures": 1, "resamples": 100, "examples": 0}
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise ConfigError(f"{name.replace('_', ' ')} must be at least {bound}, got {getattr(self, name)}")
+        self._check_least({"edge_distance": 0, "min_class_pixels": 1, "min_class_pictures": 1})
 
 
 @dataclass(frozen=True)
@@ -137,6 +153,39 @@ class Comparison:
         """IoU and its kin with the original's mask in the place of truth."""
         return Scores(self.between)
 
+    def numbers(self) -> Iterator[tuple[str, float, str]]:
+        """Yield what is held against `Limits`: (limit, measured, the picture or class it is about)."""
+        yield "min_agreement", self.mean_agreement, ""
+        yield "min_worst_agreement", float(self.agreement.min()), self.pictures[self.worst_picture]
+        yield "min_edge_agreement", self.edge_agreement, ""
+        pair = self.accuracy
+        if pair is None:
+            return
+        yield "max_miou_drop", pair.miou_drop, ""
+        for name, drop, judged in zip(self.labels, pair.class_drops, pair.judged, strict=True):
+            if judged:
+                yield "max_class_drop", float(drop), name
+        yield "max_boundary_drop", pair.boundary_drop, ""
+
+    def notes(self) -> Iterator[str]:
+        """Say what could not be judged, and why."""
+        yield from few_pictures(len(self.pictures))
+        if np.isnan(self.edge_agreement):
+            yield "every mask of the original holds a single class: there were no class edges to compare"
+        pair = self.accuracy
+        if pair is None:
+            yield "no picture came with truth: accuracy was not judged, only whether the masks are the same"
+            return
+        missing = [name for name, judged in zip(self.labels, pair.judged, strict=True) if not judged]
+        if missing:
+            yield (
+                f"no verdict on {', '.join(missing)}: fewer than {self.settings.min_class_pixels} true pixels "
+                f"or on fewer than {self.settings.min_class_pictures} pictures"
+            )
+
+    def __str__(self) -> str:
+        return f"agreement {self.mean_agreement:.4%}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return every number as plain JSON values, None where there is nothing to measure."""
         between = self.between_masks
@@ -162,6 +211,12 @@ class Comparison:
                 for name, share, band in zip(self.pictures, self.agreement, self.band, strict=True)
             ],
         }
+
+
+def few_pictures(count: int) -> Iterator[str]:
+    """Say so where a verdict stands on fewer than FEW_PICTURES pictures."""
+    if count < FEW_PICTURES:
+        yield f"only {count} pictures were compared; a verdict on fewer than {FEW_PICTURES} is weak"
 
 
 def plain(value: float) -> float | None:

@@ -45,39 +45,33 @@ def plant(source: Path, target: Path, *faults: Fault) -> Path:
 
 def swap_red_blue(model: ModelProto) -> None:
     """State the other colour order: frames reach the network with red and blue exchanged."""
-    contract = _contract(model)
-    _set_contract(model, replace(contract, color_order="bgr" if contract.color_order == "rgb" else "rgb"))
+    contract = contract_in(model)
+    set_contract(model, replace(contract, color_order="bgr" if contract.color_order == "rgb" else "rgb"))
 
 
 def nearest_resize(model: ModelProto) -> None:
     """State nearest-neighbour resizing of frames where the network was trained on bilinear."""
-    _set_contract(model, replace(_contract(model), interpolation="nearest"))
+    set_contract(model, replace(contract_in(model), interpolation="nearest"))
 
 
 def rename_labels(model: ModelProto, one: int = 0, other: int = 1) -> None:
     """Exchange two labels in the contract: the masks hold the same numbers, and the numbers mean something else."""
-    labels = list(_contract(model).labels)
+    labels = list(contract_in(model).labels)
     labels[one], labels[other] = labels[other], labels[one]
-    _set_contract(model, replace(_contract(model), labels=tuple(labels)))
+    set_contract(model, replace(contract_in(model), labels=tuple(labels)))
 
 
 def swap_labels(model: ModelProto, one: int = 0, other: int = 1) -> None:
     """Exchange two channels of the scores, as a class table in another order does."""
-    contract, graph = _contract(model), model.graph
-    if contract.output != "scores":
-        raise ValueError("labels are swapped in the scores, and this file gives masks")
+    contract = contract_in(model)
+    axes = {"scores": 1, "prototypes": 2}
+    if contract.output not in axes:
+        raise ValueError(f"labels are swapped in the scores of classes, and this file gives {contract.output}")
     order = np.arange(len(contract.labels))
     order[one], order[other] = other, one
-    output = graph.output[0].name
-    for node in graph.node:
-        for index, name in enumerate(node.output):
-            if name == output:
-                node.output[index] = "right_scores"
-        for index, name in enumerate(node.input):
-            if name == output:
-                node.input[index] = "right_scores"
-    graph.initializer.append(numpy_helper.from_array(order, "wrong_order"))
-    graph.node.append(helper.make_node("Gather", ["right_scores", "wrong_order"], [output], axis=1))
+    right = rename_output(model, "scores")
+    model.graph.initializer.append(numpy_helper.from_array(order, "wrong_order"))
+    model.graph.node.append(helper.make_node("Gather", [right, "wrong_order"], ["scores"], axis=axes[contract.output]))
 
 
 def wrong_normalisation(model: ModelProto, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -86,7 +80,7 @@ def wrong_normalisation(model: ModelProto, mean: Sequence[float], std: Sequence[
     The graph keeps (x / 255 - μ) / σ and is fed a x + b instead of x, with a = σ / σ' and b = 255 (μ - μ' a), which
     makes it (x / 255 - μ') / σ'.
     """
-    contract = _contract(model)
+    contract = contract_in(model)
     scale = np.array(contract.std) / np.array(std)
     shift = 255 * (np.array(contract.mean) - np.array(mean) * scale)
     name, channels_first = _first_float(model)
@@ -151,6 +145,14 @@ def unbalance_channels(model: ModelProto, factor: float = 64.0, every: int = 4) 
         _set_constant(constants[second.input[1]], reader / inverse)
 
 
+def rename_output(model: ModelProto, name: str) -> str:
+    """Give the tensor behind an output another name, which is returned, so that a node can make the output of it."""
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [f"right_{name}" if each == name else each for each in names]
+    return f"right_{name}"
+
+
 def _relu_pairs(model: ModelProto, constants: dict[str, TensorProto]) -> list[tuple[NodeProto, NodeProto]]:
     """Find Conv → ReLU → Conv where each is read by the next alone, the second plain or depthwise."""
     users = consumers(model)
@@ -205,9 +207,11 @@ def _set_constant(constant: TensorProto, values: npt.NDArray[np.floating]) -> No
     constant.CopyFrom(numpy_helper.from_array(values.astype(np.float32), constant.name))
 
 
-def _contract(model: ModelProto) -> Contract:
+def contract_in(model: ModelProto) -> Contract:
+    """Return the contract that a file carries."""
     return Contract.from_json({item.key: item.value for item in model.metadata_props}[CONTRACT_KEY])
 
 
-def _set_contract(model: ModelProto, contract: Contract) -> None:
+def set_contract(model: ModelProto, contract: Contract) -> None:
+    """Put another contract into a file."""
     set_metadata(model, {CONTRACT_KEY: contract.to_json()})

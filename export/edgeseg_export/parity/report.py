@@ -4,50 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
-from edgeseg_export.parity.cells import Entry, badge, class_table, summary_table, swatch
+from edgeseg_export.parity.cells import class_table, summary_table
 from edgeseg_export.parity.compare import Reference
+from edgeseg_export.parity.comparison import Comparison
+from edgeseg_export.parity.entry import Entry
+from edgeseg_export.parity.html import swatch
+from edgeseg_export.parity.page import Page, lead, row, section, write_page
 from edgeseg_export.parity.tiles import GAINED, LOST, OTHER, difference_picture, mask_picture, photo
 from edgeseg_runtime.draw import color_table
-from edgeseg_runtime.files import write_text
 from edgeseg_runtime.preprocess import Mask
 
 __all__ = ["Entry", "write_report"]
 
 
 def write_report(
-    path: Path, title: str, reference: Reference, entries: Sequence[Entry], facts: Mapping[str, str]
+    path: Path, title: str, reference: Reference, entries: Sequence[Entry[Comparison]], facts: Mapping[str, str]
 ) -> None:
     """Write one HTML file with everything inside it: tables, verdicts and the pictures that agree least.
 
     `facts` is what a reader needs to make the page again (checkpoint, command, versions), shown as it is given.
     """
-    template = Template(files("edgeseg_export.parity").joinpath("report.html").read_text("utf-8"))
-    page = template.substitute(
-        title=escape(title),
-        lead=_lead(reference, entries),
+    page = Page(
+        lead=lead(f"Masks of {len(entries)} exported files beside the original's", len(reference.names), entries),
         summary=summary_table(entries),
         explanation=_explanation(reference),
         classes=class_table(entries, reference.contract),
         legend="".join(f"<li>{swatch(each.color)}{escape(each.name)}</li>" for each in reference.contract.labels),
         differences=_difference_legend(),
         artifacts="".join(_section(entry, reference) for entry in entries),
-        facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items()),
     )
-    write_text(path, page)
-
-
-def _lead(reference: Reference, entries: Sequence[Entry]) -> str:
-    compared = f"Masks of {len(entries)} exported files beside the original's on {len(reference.names)} pictures"
-    refused = [entry for entry in entries if not entry.verdict.passed]
-    if not refused:
-        return f"<p>{compared}: all passed.</p>"
-    lines = (f"{entry.name}: {line}" for entry in refused for line in entry.verdict.failure_lines())
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<p>{compared}: <strong>{len(refused)} refused.</strong></p><ul>{items}</ul>"
+    write_page(path, title, page, facts)
 
 
 def _explanation(reference: Reference) -> str:
@@ -67,18 +55,13 @@ def _difference_legend() -> str:
     return "".join(f"<li>{swatch(color[::-1])}differs, {meaning}</li>" for color, meaning in meanings)
 
 
-def _section(entry: Entry, reference: Reference) -> str:
-    verdict = entry.verdict
-    lines = [*(f"refused: {finding}" for finding in verdict.failures), *(f"warning: {it}" for it in verdict.warnings)]
-    items = "".join(f"<li>{escape(line)}</li>" for line in [*lines, *verdict.notes])
+def _section(entry: Entry[Comparison], reference: Reference) -> str:
     shown = [index for index in entry.comparison.worst if entry.comparison.agreement[index] < 1]
     rows = "".join(_row(entry, index, reference) for index in shown)
-    if not shown:
-        rows = "<p>Every mask is the original's, to the pixel.</p>"
-    return f"<h3>{escape(entry.name)} {badge(verdict)}</h3><ul>{items}</ul>{rows}"
+    return section(entry.name, entry.verdict, rows or "<p>Every mask is the original's, to the pixel.</p>")
 
 
-def _row(entry: Entry, index: int, reference: Reference) -> str:
+def _row(entry: Entry[Comparison], index: int, reference: Reference) -> str:
     """One picture side by side: frame, truth, both masks, difference."""
     picture, original, artifact = reference.pictures[index], reference.masks[index], entry.comparison.worst[index]
     table = color_table(reference.contract)
@@ -94,16 +77,8 @@ def _row(entry: Entry, index: int, reference: Reference) -> str:
         ("artifact", colored(artifact)),
         ("difference, thickened", difference_picture(picture.truth, original, artifact, table)),
     ]
-    figures = "".join(
-        f'<figure><img src="{uri}" alt="{kind} of {escape(picture.name)}"><figcaption>{kind}</figcaption></figure>'
-        for kind, uri in tiles
-    )
     share, (agree, near) = entry.comparison.agreement[index], entry.comparison.band[index]
     differing = int((original != artifact).sum())
     edges = f", near edges {100 * agree / near:.2f} %" if near else ""
     numbers = f"{100 * share:.3f} % of pixels agree ({differing:,} differ){edges}"
-    return f'<div class="row"><p><strong>{escape(picture.name)}</strong> {numbers}</p>{_tiles(figures)}</div>'
-
-
-def _tiles(figures: str) -> str:
-    return f'<div class="tiles">{figures}</div>'
+    return row(picture.name, numbers, tiles)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Generic, TypeVar
 
 from edgeseg_runtime.contract import Precision
 from edgeseg_runtime.errors import ConfigError
@@ -24,8 +25,36 @@ def _flag(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """One bound for each number of the gate. Raises ConfigError for a bound that cannot be meant."""
+class Bounds:
+    """One bound, or none, for each number of a gate. Raises ConfigError for a bound that cannot be meant.
+
+    `min_…` are shares in 0..1, `max_…` lie in 0..100.
+    """
+
+    TITLES: ClassVar[Mapping[str, str]] = {}
+    """What each bound holds against, in words."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None:
+                _check(name, value)
+
+
+L = TypeVar("L", bound=Bounds)
+
+
+@dataclass(frozen=True)
+class Limits(Bounds):
+    """How far masks may be from the original's."""
+
+    TITLES: ClassVar[Mapping[str, str]] = {
+        "min_agreement": "pixel agreement, mean over pictures",
+        "min_worst_agreement": "pixel agreement, worst picture",
+        "min_edge_agreement": "pixel agreement near class edges",
+        "max_miou_drop": "mIoU drop, points",
+        "max_class_drop": "IoU drop of a class, points",
+        "max_boundary_drop": "boundary F drop, points",
+    }
 
     min_agreement: float
     """Least share (0..1) of pixels with the original's class, averaged over pictures."""
@@ -40,13 +69,9 @@ class Limits:
     max_boundary_drop: float
     """Most points (0..100) of boundary F-measure against the truth that may be lost."""
 
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            _check(name, value)
-
 
 @dataclass(frozen=True)
-class Overrides:
+class Overrides(Bounds):
     """Bounds to use in place of a precision's own: beyond them the artifact is refused. Empty keeps the default."""
 
     min_agreement: float | None = None
@@ -62,29 +87,24 @@ class Overrides:
     max_boundary_drop: float | None = None
     """Most points (0..100) of boundary F-measure against the truth that may be lost."""
 
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value is not None:
-                _check(name, value)
-
 
 @dataclass(frozen=True)
-class Thresholds:
+class Thresholds(Generic[L]):
     """Beyond `fail` an artifact is refused; between `warn` and `fail` it passes with a warning.
 
     Raises ConfigError when a warning would come later than the refusal.
     """
 
-    fail: Limits
-    warn: Limits
+    fail: L
+    warn: L
 
     def __post_init__(self) -> None:
-        for field in fields(Limits):
+        for field in fields(self.fail):
             fail, warn = getattr(self.fail, field.name), getattr(self.warn, field.name)
             if _stricter(field.name, fail, warn) != warn:
                 raise ConfigError(f"{_flag(field.name)}: the warning at {warn} would come after the refusal at {fail}")
 
-    def override(self, overrides: Overrides) -> Thresholds:
+    def override(self, overrides: Bounds) -> Thresholds[L]:
         """Return these thresholds with the given refusals; a warning is never later than its refusal."""
         changed = {name: value for name, value in vars(overrides).items() if value is not None}
         warn = {name: _stricter(name, value, getattr(self.warn, name)) for name, value in changed.items()}
@@ -93,7 +113,7 @@ class Thresholds:
 
 _FLOAT32 = Limits(0.9999, 0.999, 0.999, 0.05, 0.2, 0.1)
 
-DEFAULTS: Mapping[Precision, Thresholds] = {
+DEFAULTS: Mapping[Precision, Thresholds[Limits]] = {
     # Another order of the same float32 sums: only exact ties may fall the other way, so there is nothing to warn of.
     "float32": Thresholds(fail=_FLOAT32, warn=_FLOAT32),
     # 8 bits of significand. Seen: well-trained nets agree on 0.9996 to 0.9999 of the pixels, a Fast-SCNN half-way

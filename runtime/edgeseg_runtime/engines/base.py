@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeAlias, get_args
@@ -17,8 +17,8 @@ from edgeseg_runtime.preprocess import Image
 
 Batch: TypeAlias = npt.NDArray[np.uint8]
 """uint8 (N, height, width, 3)."""
-Raw: TypeAlias = npt.NDArray[Any]
-"""float32 (N, classes, h, w) scores or uint8 (N, height, width) masks, as the contract's `output` says."""
+Raw: TypeAlias = tuple[npt.NDArray[Any], ...]
+"""A model's outputs, in the order and of the shapes that `contract.OUTPUTS` tells of."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Port:
 
     dtype: str
     shape: tuple[int | None, ...]
+    names: tuple[str, ...] = ()
+    """What the file calls it."""
 
     def fits(self, dtype: str, shape: tuple[int | None, ...]) -> bool:
         """Whether an array of this type and shape can pass; an open size on either side agrees with any."""
@@ -73,7 +75,7 @@ class Request(Protocol):
     """One place in the engine. Used by one thread at a time."""
 
     def __call__(self, batch: Batch) -> Raw:
-        """Run the model. The returned array may be overwritten by this request's next call."""
+        """Run the model. The returned arrays may be overwritten by this request's next call."""
         ...
 
 
@@ -141,18 +143,49 @@ def precision_of(metadata: Mapping[str, str], path: Path, engine: str, capabilit
     )
 
 
-def check_ports(path: Path, contract: Contract, image: Port, output: Port) -> None:
-    """Raise ContractError unless the model takes and gives what the contract says."""
+def check_ports(path: Path, contract: Contract, image: Port, outputs: Sequence[Port]) -> tuple[int, ...]:
+    """Return the places of the contract's outputs among the model's, in the order of `contract.OUTPUTS`.
+
+    Raises ContractError unless the model takes and gives what the contract says. Where it says one output and the model
+    gives one, that is it, whatever its name.
+    """
     if not image.fits("uint8", (1, *contract.size, 3)):
         raise ContractError(
             f"{path} takes {image}, its contract says uint8 (1, {contract.height}, {contract.width}, 3)"
         )
+    wanted = expected_ports(contract)
+    places = [0] if len(wanted) == len(outputs) == 1 else [_named(path, name, outputs) for name in wanted]
+    for (name, port), place in zip(wanted.items(), places, strict=True):
+        if not outputs[place].fits(port.dtype, port.shape):
+            raise ContractError(f"{path} gives {name} as {outputs[place]}, its contract says {port}")
+    return tuple(places)
+
+
+def _named(path: Path, name: str, outputs: Sequence[Port]) -> int:
+    for place, output in enumerate(outputs):
+        if name in output.names:
+            return place
+    given = ", ".join(" or ".join(output.names) or "one without a name" for output in outputs)
+    raise ContractError(f"{path} gives no output {name!r}, and its contract says one; it gives {given}")
+
+
+def expected_ports(contract: Contract) -> dict[str, Port]:
+    """Return the outputs of one picture that a contract says, by name in the order of `contract.OUTPUTS`."""
     classes = len(contract.labels)
-    if contract.output == "scores" and not output.fits("float32", (1, classes, None, None)):
-        raise ContractError(
-            f"{path} gives {output}, its contract says float32 scores of {classes} classes (1, {classes}, ?, ?)"
-        )
-    if contract.output == "mask" and not output.fits("uint8", (1, *contract.size)):
-        raise ContractError(
-            f"{path} gives {output}, its contract says a uint8 mask (1, {contract.height}, {contract.width})"
-        )
+    shapes: dict[str, dict[str, Port]] = {
+        "scores": {"scores": Port("float32", (1, classes, None, None))},
+        "mask": {"mask": Port("uint8", (1, *contract.size))},
+        "prototypes": {
+            "boxes": Port("float32", (1, None, 4)),
+            "scores": Port("float32", (1, None, classes)),
+            "coefficients": Port("float32", (1, None, None)),
+            "prototypes": Port("float32", (1, None, None, None)),
+        },
+        "detections": {
+            "boxes": Port("float32", (None, 4)),
+            "labels": Port("int64", (None,)),
+            "scores": Port("float32", (None,)),
+            "masks": Port("float32", (None, None, None)),
+        },
+    }
+    return shapes[contract.output]

@@ -44,7 +44,8 @@ class OpenVinoEngine:
         self.metadata: Mapping[str, str] = _metadata(model, path)
         self.contract = contract_of(self.metadata, path, options.contract)
         self.precision = precision_of(self.metadata, path, self.name, capabilities)
-        check_ports(path, self.contract, _port(model.inputs[0]), _port(model.outputs[0]))
+        outputs = [_port(output) for output in model.outputs]
+        self._outputs = check_ports(path, self.contract, _port(model.inputs[0]), outputs)
         self.threads = options.threads or usable_cores()
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY" if options.lanes == 1 else "THROUGHPUT",
@@ -75,11 +76,11 @@ class OpenVinoEngine:
     def request(self) -> Request:
         """Create an inference request of its own."""
         tensor = load_openvino().Tensor
-        request = self.compiled.create_infer_request()
+        request, outputs = self.compiled.create_infer_request(), self._outputs
 
         def run(batch: Batch) -> Raw:
-            # Shared memory both ways: the input is read in place (unless it is read-only or has gaps), the output
-            # is valid until the next call. `infer([batch])` has up to 70 µs of Python around it.
+            # Shared memory both ways: the input is read in place (unless it is read-only or has gaps), the outputs
+            # are valid until the next call. `infer([batch])` has up to 70 µs of Python around it.
             image = np.require(batch, requirements=("C", "W"))  # named, since the tensor does not keep it alive
             request.set_input_tensor(tensor(image, shared_memory=True))
             # Not `infer()`: on one thread OpenVINO 2026.4 swallows an inference's error there and leaves noise.
@@ -88,8 +89,7 @@ class OpenVinoEngine:
                 request.wait()
             except RuntimeError as error:
                 raise RuntimeError(f"openvino: {_last_line(error)}") from error
-            result: Raw = request.get_output_tensor(0).data
-            return result
+            return tuple(request.get_output_tensor(place).data for place in outputs)
 
         return run
 
@@ -117,11 +117,11 @@ def _metadata(model: Any, path: Path) -> dict[str, str]:
 
 
 def _port(value: Any) -> Port:
-    kinds = {"u8": "uint8", "f32": "float32"}
+    kinds = {"u8": "uint8", "f32": "float32", "i64": "int64"}
     kind = value.element_type.get_type_name()
     shape = value.partial_shape
     sizes = tuple(size.get_length() if size.is_static else None for size in shape) if shape.rank.is_static else ()
-    return Port(kinds.get(kind, kind), sizes)
+    return Port(kinds.get(kind, kind), sizes, tuple(sorted(value.get_names())))
 
 
 def _last_line(error: Exception) -> str:

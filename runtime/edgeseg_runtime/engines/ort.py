@@ -45,8 +45,9 @@ class OrtEngine:
         if sizes := _open_sizes(session.get_inputs()[0].shape, self.contract):
             # Sizes can only be fixed before the graph is optimised; left open they cost up to 40 % of the speed.
             session = _session(path, options, self.threads, sizes)
-        check_ports(path, self.contract, _port(session.get_inputs()[0]), _port(session.get_outputs()[0]))
-        self._session = session
+        outputs = [_port(output) for output in session.get_outputs()]
+        places = check_ports(path, self.contract, _port(session.get_inputs()[0]), outputs)
+        self._session, self._outputs = session, [outputs[place].names[0] for place in places]
 
     @classmethod
     def capabilities(cls) -> Capabilities:
@@ -57,13 +58,12 @@ class OrtEngine:
 
     def request(self) -> Request:
         """Return a request on the shared session."""
-        session = self._session
-        image, outputs = session.get_inputs()[0].name, [session.get_outputs()[0].name]
+        session, outputs = self._session, self._outputs
+        image = session.get_inputs()[0].name
 
         def run(batch: Batch) -> Raw:
             # Reads the batch in place; binding the output to a buffer of our own was no faster.
-            result: Raw = session.run(outputs, {image: batch})[0]
-            return result
+            return tuple(session.run(outputs, {image: batch}))
 
         return run
 
@@ -103,9 +103,9 @@ def _open_sizes(shape: list[Any], contract: Contract) -> dict[str, int]:
 
 
 def _port(value: Any) -> Port:
-    kinds = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
+    kinds = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(int64)": "int64"}
     sizes = tuple(size if isinstance(size, int) else None for size in value.shape)
-    return Port(kinds.get(value.type, value.type), sizes)
+    return Port(kinds.get(value.type, value.type), sizes, (value.name,))
 
 
 def _first_line(error: Exception) -> str:

@@ -1,16 +1,22 @@
-"""From a small mask of an object to the frame's pixels: the only implementation there is."""
+"""From the small masks of objects to the frame's pixels: the only implementation there is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor
 
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg_runtime.instances.product import product
 from edgeseg_runtime.instances.region import EMPTY, Region
 
 Values = npt.NDArray[np.float32]
+Whole = npt.NDArray[np.intp]
+Real = npt.NDArray[np.float64]
+
+_STRIP = 64
+"""Rows of an object interpolated at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,26 +38,75 @@ class Patch:
     """Pixels whose value is larger belong to the object."""
 
 
-def paste(patch: Patch, box: npt.NDArray[np.float32], height: int, width: int) -> Region:
-    """Return the object's pixels in a height×width frame: those with their centre in `box` (x0, y0, x1, y1)."""
-    x0, y0, x1, y1 = (float(value) for value in box)
-    left, right = max(0, ceil(x0 - 0.5)), min(width, floor(x1 - 0.5) + 1)
-    top, bottom = max(0, ceil(y0 - 0.5)), min(height, floor(y1 - 0.5) + 1)
-    if left >= right or top >= bottom:
-        return EMPTY
-    rows = _weights(top, bottom, patch.top, patch.height, patch.values.shape[0])
-    columns = _weights(left, right, patch.left, patch.width, patch.values.shape[1])
-    return Region(top, left, rows @ patch.values @ columns.T > patch.threshold)
+def paste(patches: Sequence[Patch], boxes: npt.NDArray[np.float32], height: int, width: int) -> tuple[Region, ...]:
+    """Return each object's pixels in a height×width frame: those with their centre in its box (x0, y0, x1, y1).
+
+    Bilinear interpolation is a product of matrices, rows · values · columns, with two weights in each row of theirs.
+    All objects' matrices are filled at once, for with many small objects the calls into numpy are what takes time.
+    """
+    if not patches:
+        return ()
+    size = np.array([height, width])
+    places = np.asarray(boxes, np.float64)[:, [1, 0, 3, 2]] - 0.5  # top, left, bottom, right
+    first = np.clip(np.ceil(places[:, :2]), 0, size).astype(np.intp)
+    end = np.clip(np.floor(places[:, 2:]) + 1, first, size).astype(np.intp)
+    start = np.array([(patch.top, patch.left) for patch in patches])
+    extent = np.array([(patch.height, patch.width) for patch in patches])
+    cells = np.array([patch.values.shape for patch in patches])
+    axes = _axes(first.ravel(), end.ravel(), start.ravel(), extent.ravel(), cells.ravel())
+    # One piece of memory for all: a new one of this size is zeroed by the system, page by page.
+    memory = np.empty((end - first).prod(axis=1).max(), np.float32)
+    filled = (end > first).all(axis=1).tolist()
+    return tuple(
+        Region(top, left, _values(down, patch.values, across, memory) > patch.threshold) if any_pixel else EMPTY
+        for patch, (top, left), down, across, any_pixel in zip(
+            patches, first.tolist(), axes[::2], axes[1::2], filled, strict=True
+        )
+    )
 
 
-def _weights(first: int, end: int, start: float, extent: float, cells: int) -> Values:
-    """Return the (end - first, cells) matrix that interpolates cells at the centres of pixels `first` to `end`."""
-    place = np.clip((np.arange(first, end) + 0.5 - start) * (cells / extent) - 0.5, 0, cells - 1)
-    lower = np.minimum(place.astype(np.intp), max(cells - 2, 0))
-    share = (place - lower).astype(np.float32)
-    weights = np.zeros((end - first, cells), np.float32)
-    number = np.arange(end - first)
-    weights[number, lower] = 1 - share
-    if cells > 1:
-        weights[number, lower + 1] = share
-    return weights
+@dataclass(frozen=True, eq=False)
+class _Axis:
+    """How to interpolate along the rows or columns of one object."""
+
+    weights: Values
+    """(pixels, cells): what each cell's value counts for at the centre of each pixel."""
+    lower: Whole
+    """(pixels,): the first cell that counts, never falling; the other one is the next."""
+
+
+def _values(down: _Axis, values: Values, across: _Axis, memory: Values) -> Values:
+    """Return the values at the centres of the pixels; they lie in `memory`, until it is used again."""
+    rows, columns = len(down.lower), len(across.lower)
+    beside = product(values, across.weights.T, np.empty((len(values), columns), np.float32))
+    result = memory[: rows * columns].reshape(rows, columns)
+    for top in range(0, rows, _STRIP):
+        strip = slice(top, top + _STRIP)
+        lower = down.lower[strip]
+        near = slice(int(lower[0]), int(lower[-1]) + 2)  # far cells count for nothing in these rows
+        product(down.weights[strip, near], beside[near], result[strip])
+    return result
+
+
+def _axes(first: Whole, end: Whole, start: Real, extent: Real, cells: Whole) -> list[_Axis]:
+    """Return how to interpolate the cells of each axis, over `extent` from `start`, in the pixels `first` to `end`."""
+    pixels = end - first
+    axis = np.repeat(np.arange(len(pixels)), pixels)
+    number = np.arange(len(axis)) - (np.cumsum(pixels) - pixels)[axis]
+    step = cells / extent
+    origin = (first + 0.5 - start) * step - 0.5
+    place = np.minimum(np.maximum(origin[axis] + number * step[axis], 0), (cells - 1)[axis])
+    lower = np.minimum(place.astype(np.intp), np.maximum(cells - 2, 0)[axis])
+    share = place - lower
+    blocks = np.concatenate([[0], np.cumsum(pixels * cells)])
+    at = blocks[axis] + number * cells[axis] + lower
+    flat = np.zeros(blocks[-1] + 1, np.float32)
+    # In this order: a grid of one cell has no second weight, and its place is that of the next pixel's first.
+    flat[at + 1] = share
+    flat[at] = 1 - share
+    made, begun = [], 0
+    for many, count, block in zip(pixels.tolist(), cells.tolist(), blocks.tolist(), strict=False):
+        weights = flat[block : block + many * count].reshape(many, count)
+        made.append(_Axis(weights, lower[begun : begun + many]))
+        begun += many
+    return made

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+Canvas = TypeVar("Canvas", npt.NDArray[np.uint8], npt.NDArray[np.uint16])
+
+
+class ShapeError(Exception):
+    """A shape cannot be drawn; the message is the reason. Who knows where it came from makes a user's error of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +29,15 @@ class Region:
     def area(self) -> int:
         """Number of pixels."""
         return int(np.count_nonzero(self.inside))
+
+
+def paint(canvas: Canvas, regions: Sequence[Region], values: Sequence[int]) -> Canvas:
+    """Write a value into each region's pixels of a picture, earlier ones over later ones; return the picture."""
+    for region, value in zip(reversed(regions), reversed(values), strict=True):
+        rows, columns = region.inside.shape
+        part = canvas[region.top : region.top + rows, region.left : region.left + columns]
+        np.copyto(part, value, where=region.inside)
+    return canvas
 
 
 EMPTY = Region(0, 0, np.zeros((0, 0), np.bool_))

@@ -9,7 +9,7 @@ from typing import Protocol
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.live.status import ModelStatus
 from edgeseg_runtime.preprocess import Image
-from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.sources.base import Frame
 
 
@@ -90,7 +90,7 @@ class LiveModel(Protocol):
         """Of the model that serves now."""
         ...
 
-    def infer(self, frame: Image, moment: Moment | None = None) -> SemanticResult:
+    def infer(self, frame: Image, moment: Moment | None = None) -> Result:
         """Segment a frame, with the contract of the very model that did. Raises InferenceFailed and ModelNotReady.
 
         Without a moment the frame stands for itself: it has nothing to do with those before.

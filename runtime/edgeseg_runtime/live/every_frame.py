@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from threading import Condition, Thread
 from time import monotonic
 from typing import Protocol
@@ -12,8 +11,7 @@ from edgeseg_runtime.live.presenter import Skip, fits
 from edgeseg_runtime.live.schedule import Scheduler
 from edgeseg_runtime.live.show import Show
 from edgeseg_runtime.live.track import Masked, Track
-from edgeseg_runtime.preprocess import Mask
-from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.sources.base import Frame
 
 WAIT_SHARE = 0.8
@@ -22,14 +20,14 @@ _GLANCE_SECONDS = 0.2
 
 
 class Carry(Protocol):
-    """Moves a mask from the frame it was made from to a later one, for one camera."""
+    """Moves what the model said from the frame it was made from to a later one, for one camera."""
 
     def keyframe(self, masked: Masked) -> None:
-        """Carry this mask from now on."""
+        """Carry this result from now on."""
         ...
 
-    def to(self, frame: Frame) -> Mask | None:
-        """Return the mask on this frame, None where it cannot be carried so far."""
+    def to(self, frame: Frame) -> Result | None:
+        """Return the result on this frame, None where it cannot be carried so far."""
         ...
 
 
@@ -59,7 +57,7 @@ class EveryFrame:
                 raise viewer.error
         return self._scheduler.next(timeout)
 
-    def done(self, track: Track, frame: Frame, result: SemanticResult) -> None:
+    def done(self, track: Track, frame: Frame, result: Result) -> None:
         """Show this mask from now on."""
         self._viewers[id(track)].masked(Masked(frame, result))
 
@@ -180,8 +178,7 @@ class _Viewer:
             self._track.ledger.drop("no mask")
         elif last.frame.index == frame.index:
             self._show(self._track, frame, last.result, frame.captured_at, fresh=True)
-        elif (mask := self._carry.to(frame)) is not None:
-            result = replace(last.result, mask=mask)
+        elif (result := self._carry.to(frame)) is not None:
             self._show(self._track, frame, result, last.frame.captured_at, fresh=False)
         else:
             self._track.ledger.drop("no mask")

@@ -16,6 +16,7 @@ from typing import Any
 
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.events import Events
+from edgeseg_runtime.instances.following import Follower, Following
 from edgeseg_runtime.live.base import InferenceFailed, LiveCamera, LiveModel, ModelNotReady, Moment
 from edgeseg_runtime.live.every_frame import Carry, EveryFrame
 from edgeseg_runtime.live.outlet import Outlet
@@ -49,6 +50,8 @@ class LiveOptions:
     """Applied one after the other, before any output sees a frame; one on which a filter fails is not shown."""
     skip: Callable[[], Skip] | None = None
     """Makes, for each camera, what finds frames on which nothing changed; None: the model gets all it can take."""
+    following: Following | None = None
+    """How objects are given ids and counted; None: they are not."""
     carry: Callable[[], Carry] | None = None
     """Makes, for each camera, what carries masks on to later frames: every frame is then shown. None: only frames with
     a mask of their own are."""
@@ -72,7 +75,11 @@ class LiveLoop:
         events: Events | None = None,
     ) -> None:
         self._model, self._options, self._events = model, options or LiveOptions(), events or Events()
-        self.tracks = tuple(Track(camera) for camera in cameras)
+        following = self._options.following
+        self.tracks = tuple(
+            Track(camera, None if following is None else Follower(camera.name, self._events, following))
+            for camera in cameras
+        )
         self._outlets = [Outlet(sink, self._events) for sink in sinks]
         self._reports: list[Callable[[], OutputStatus]] = []
         self._stages = {name: Histogram() for name in STAGES}
@@ -183,7 +190,7 @@ class LiveLoop:
             times = result.times
             for name, seconds in zip(STAGES, (times.preprocess, times.infer, times.decode), strict=True):
                 self._stages[name].add(seconds)
-            self._presenter.done(track, frame, result)
+            self._presenter.done(track, frame, track.followed(frame, result))
 
     def _period(self) -> float | None:
         """Return the seconds in which a frame of some camera comes, as of late; None where that is not known."""

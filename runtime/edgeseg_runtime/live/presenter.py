@@ -9,7 +9,7 @@ from typing import Protocol
 from edgeseg_runtime.live.schedule import Scheduler
 from edgeseg_runtime.live.show import Show
 from edgeseg_runtime.live.track import Masked, Track
-from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.sources.base import Frame
 
 
@@ -36,7 +36,7 @@ class Presenter(Protocol):
         """Wait for a frame that is to go through the model; None after `timeout` seconds at most."""
         ...
 
-    def done(self, track: Track, frame: Frame, result: SemanticResult) -> None:
+    def done(self, track: Track, frame: Frame, result: Result) -> None:
         """Take the mask of a frame that `next` gave."""
         ...
 
@@ -78,7 +78,7 @@ class Inferred:
         track.served(monotonic())
         return None
 
-    def done(self, track: Track, frame: Frame, result: SemanticResult) -> None:
+    def done(self, track: Track, frame: Frame, result: Result) -> None:
         """Show it."""
         track.masked = Masked(frame, result)
         if (skip := self._skip.get(id(track))) is not None:

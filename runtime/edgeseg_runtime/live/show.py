@@ -15,7 +15,7 @@ from edgeseg_runtime.events import Events
 from edgeseg_runtime.live.outlet import QUIET_SECONDS, Outlet
 from edgeseg_runtime.live.track import Track
 from edgeseg_runtime.preprocess import Image, check_frame
-from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.sinks.base import Shot
 from edgeseg_runtime.sources.base import Frame
 
@@ -49,7 +49,7 @@ class Show:
         self._filtering, self._counting = Lock(), Lock()
         self._complaints = Complaints(events)
 
-    def __call__(self, track: Track, frame: Frame, result: SemanticResult, masked_at: float, *, fresh: bool) -> None:
+    def __call__(self, track: Track, frame: Frame, result: Result, masked_at: float, *, fresh: bool) -> None:
         """Show a frame with a mask that was made from a frame captured at `masked_at`: this very one, if `fresh`."""
         if self._several:
             frame = replace(frame, name=f"{frame.camera}-{frame.index:06d}")
@@ -83,7 +83,7 @@ class Show:
                 shot = self._shot(replace(shot.frame, image=image), shot.result, shot.masked_at, shot.fresh)
         return shot
 
-    def _shot(self, frame: Frame, result: SemanticResult, masked_at: float | None, fresh: bool) -> Shot:
+    def _shot(self, frame: Frame, result: Result, masked_at: float | None, fresh: bool) -> Shot:
         contract, table = self._table
         if contract is not result.contract or table is None:  # the first one, or the model was exchanged
             table = color_table(result.contract)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edgeseg_runtime.instances.counting import Counts
 from edgeseg_runtime.live.account import Account
 
 
@@ -41,6 +42,8 @@ class CameraStatus:
     """From the frame's arrival to its being given to the outputs."""
     mask_age: Percentiles
     """The same, from the arrival of the frame that the mask was made from."""
+    counts: Counts | None = None
+    """Of its objects; None where nobody follows them."""
 
 
 @dataclass(frozen=True)
@@ -89,4 +92,5 @@ class Status:
         answer = asdict(self)
         for camera, plain in zip(self.cameras, answer["cameras"], strict=True):
             plain["account"] = camera.account.as_dict()
+            plain["counts"] = None if camera.counts is None else camera.counts.as_dict()
         return answer

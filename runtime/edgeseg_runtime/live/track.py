@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from time import monotonic
 
+from edgeseg_runtime.instances.following import Follower
 from edgeseg_runtime.live.account import Ledger
 from edgeseg_runtime.live.base import LiveCamera
 from edgeseg_runtime.live.rate import Rate
 from edgeseg_runtime.live.status import CameraStatus, Percentiles
-from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.sources.base import Frame
 from edgeseg_runtime.stats import Histogram, percentile
 
@@ -19,14 +20,15 @@ class Masked:
     """A frame and the mask that the model made of it."""
 
     frame: Frame
-    result: SemanticResult
+    result: Result
 
 
 class Track:
     """Bookkeeping for one camera. Frames are taken by one thread; anybody may read."""
 
-    def __init__(self, camera: LiveCamera) -> None:
+    def __init__(self, camera: LiveCamera, follower: Follower | None = None) -> None:
         self.camera = camera
+        self._follower = follower
         self.ledger = Ledger()
         self.masked: Masked | None = None
         """Its newest frame that has a mask."""
@@ -63,6 +65,10 @@ class Track:
         self._seen = frame.index
         return frame
 
+    def followed(self, frame: Frame, result: Result) -> Result:
+        """Return the result with what is known of its objects over time. In the frames' order."""
+        return result if self._follower is None else self._follower(result, frame.captured_at)
+
     def served(self, now: float) -> None:
         """Set the next deadline: one frame's time from now."""
         self.deadline = now + (self.period or 0.0)
@@ -79,6 +85,8 @@ class Track:
         """Note the rates; call it a few times a second."""
         self._captured_rate.mark(self.camera.captured, now)
         self._shown_rate.mark(self._shown, now)
+        if self._follower is not None:
+            self._follower.idle(now)
 
     def finish(self) -> None:
         """Book what came and was never decided. The camera has been stopped, and so has whoever takes frames."""
@@ -86,6 +94,8 @@ class Track:
         self.ledger.captured(left)
         self._seen += left
         self.ledger.settle()
+        if self._follower is not None:
+            self._follower.close()
 
     def status(self) -> CameraStatus:
         """Return its figures now."""
@@ -102,6 +112,7 @@ class Track:
             shown_fps=round(self._shown_rate.per_second(), 2),
             picture_age=percentiles(self._picture_age),
             mask_age=percentiles(self._mask_age),
+            counts=None if self._follower is None else self._follower.counts,
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from edgeseg_runtime.instances.result import InstanceResult
 from edgeseg_runtime.live.track import Masked
-from edgeseg_runtime.preprocess import Mask
+from edgeseg_runtime.result import Result, SemanticResult
 from edgeseg_runtime.sources.base import Frame
 from edgeseg_runtime.temporal.cut import CutDetector
+from edgeseg_runtime.temporal.objects import moved
 from edgeseg_runtime.temporal.static import StaticScene
 from edgeseg_runtime.temporal.thumbnail import Thumbnail, thumbnail
 from edgeseg_runtime.temporal.warp import Warp
@@ -33,22 +35,33 @@ class StaticSkip:
 
 
 class FlowCarry:
-    """Carries masks along the motion of the picture, within a scene; see `temporal.warp`."""
+    """Carries what the model said along the motion of the picture, within a scene: classes pixel by pixel, objects as
+    wholes. See `temporal.warp` and `temporal.objects`.
+    """
 
     def __init__(self, max_age_s: float = 0.5) -> None:
         self._warp, self._cuts = Warp(max_age_s), CutDetector()
+        self._result: Result | None = None
 
     def keyframe(self, masked: Masked) -> None:
-        """Carry this mask from now on."""
-        frame = masked.frame
-        self._warp.keyframe(thumbnail(frame.image), masked.result.mask, frame.captured_at)
+        """Carry this result from now on."""
+        frame, self._result = masked.frame, masked.result
+        self._warp.keyframe(thumbnail(frame.image), self._result.mask, frame.captured_at)
 
-    def to(self, frame: Frame) -> Mask | None:
-        """Return the mask on this frame; None after a cut, and where it is too old."""
+    def to(self, frame: Frame) -> Result | None:
+        """Return the result on this frame; None after a cut, and where it is too old."""
         look = thumbnail(frame.image)
         if self._cuts.cut(look):
             self._warp.reset()
-        return self._warp.carry(look, frame.captured_at)
+        if isinstance(self._result, InstanceResult):
+            field = self._warp.motion(look, frame.captured_at)
+            return None if field is None else moved(self._result, field)
+        mask = self._warp.carry(look, frame.captured_at)
+        return (
+            None
+            if mask is None or self._result is None
+            else SemanticResult(mask, self._result.contract, self._result.times)
+        )
 
 
 _REMEMBERED = 8

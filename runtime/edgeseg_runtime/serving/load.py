@@ -44,10 +44,7 @@ def load(spec: ModelSpec, memory_bytes: int | None) -> tuple[Served, dict[str, A
     try:
         engine, lane, seconds = _open(kind, file, spec, spec.contract)
         contract = engine.contract
-        if spec.smooth and contract.output != "scores":
-            raise ConfigError(
-                f"--smooth averages the scores of a model, and {file} ends in a mask; export it with --output scores"
-            )
+        _check_wishes(spec, contract, file)
         smaller = contracts_at(contract)[:-1] if spec.adapt else ()
         ways = [(_smaller(kind, file, spec, one), one) for one in smaller]
     except Exception as error:
@@ -70,10 +67,22 @@ def load(spec: ModelSpec, memory_bytes: int | None) -> tuple[Served, dict[str, A
     return Served([*ways, (lane, contract)], Smoothing() if spec.smooth else None), facts
 
 
+def _check_wishes(spec: ModelSpec, contract: Contract, file: Path) -> None:
+    """Raise ConfigError where a model cannot be used as it is wanted."""
+    if spec.smooth and contract.task == "instance":
+        raise ConfigError(f"--smooth averages scores of classes, and {file} finds objects; --track steadies those")
+    if spec.smooth and contract.output != "scores":
+        raise ConfigError(
+            f"--smooth averages the scores of a model, and {file} ends in a mask; export it with --output scores"
+        )
+    if spec.track and contract.task != "instance":
+        raise ConfigError(f"--track follows objects, and {file} only tells classes; it needs an instance model")
+
+
 def _open(kind: type[Engine], file: Path, spec: ModelSpec, contract: Contract | None) -> tuple[Engine, Lane, float]:
     """Return the engine, its way, and the seconds that its first mask, of a black picture, took."""
     engine = kind(file, EngineOptions(spec.device, spec.threads, 1, contract))
-    lane = Lane(engine.request(), engine.contract)
+    lane = Lane(engine.request(), engine.contract, unsure=spec.track)
     started = perf_counter()
     lane(np.zeros((*engine.contract.size, 3), np.uint8))
     return engine, lane, perf_counter() - started

@@ -19,8 +19,9 @@ from edgeseg_runtime.preprocess import Image, check_frame, to_frame_mask, to_inp
 from edgeseg_runtime.processes.child import Child
 from edgeseg_runtime.processes.link import LinkClosed
 from edgeseg_runtime.processes.memory import SharedMemory
-from edgeseg_runtime.result import SemanticResult, StageTimes
+from edgeseg_runtime.result import UNTIMED, Result, SemanticResult, StageTimes
 from edgeseg_runtime.serving.canvas import Canvas, Size
+from edgeseg_runtime.serving.objects import Unbelievable
 from edgeseg_runtime.serving.spec import ModelSpec, ServingOptions
 from edgeseg_runtime.temporal.adaptive import AdaptiveSize
 
@@ -114,7 +115,7 @@ class ModelProcess:
         """Input size at which the next frame will be worked on."""
         return self._contracts[self._place.index].size
 
-    def ask(self, frame: Image, seconds: float, moment: Moment | None = None) -> SemanticResult:
+    def ask(self, frame: Image, seconds: float, moment: Moment | None = None) -> Result:
         """Segment a frame within `seconds`. Raises AskFailed."""
         started = perf_counter()
         place = self._place.index
@@ -130,17 +131,27 @@ class ModelProcess:
         message = {"size": place, "camera": camera, "frame": [height, width], "at": captured_at}
         answer = self._run(message, monotonic() + seconds, seconds)
         answered = perf_counter()
-        mask = to_frame_mask(self._canvas.masks[place], contract, height, width)
-        if np.may_share_memory(mask, self._canvas.masks[place]):
-            mask = mask.copy()  # the result is the caller's, the memory is the next frame's
+        result = self._result(answer, place, height, width)
         decode = float(answer["decode"])
         # What the way to the process and back takes is the model's, as seen from here.
         infer = max(0.0, answered - prepared - decode)
         ended = perf_counter()
         if moment is not None and moment.period is not None:
             self._place.observe((ended - started) / moment.period, monotonic())
-        times = StageTimes(prepared - started, infer, decode + ended - answered)
-        return SemanticResult(mask, self.facts.contract, times)
+        return result.timed(StageTimes(prepared - started, infer, decode + ended - answered))
+
+    def _result(self, answer: dict[str, Any], place: int, height: int, width: int) -> Result:
+        """Take what the process left in the memory. The result is the caller's; the memory is the next frame's."""
+        contract, canvas = self.facts.contract, self._canvas
+        if canvas.objects is None:
+            mask = to_frame_mask(canvas.masks[place], self._contracts[place], height, width)
+            if np.may_share_memory(mask, canvas.masks[place]):
+                mask = mask.copy()
+            return SemanticResult(mask, contract, UNTIMED)
+        try:
+            return canvas.objects.take(int(answer["objects"]), contract, height, width, UNTIMED)
+        except (Unbelievable, KeyError, TypeError, ValueError) as error:
+            raise AskFailed("broken", str(error)) from error
 
     def kill(self) -> None:
         """End it now, whatever it does. May be called again, and from several threads."""
@@ -175,9 +186,10 @@ class ModelProcess:
                 return None
 
     def _share_memory(self, sizes: tuple[Size, ...]) -> None:
-        memory = SharedMemory.create(Canvas.length(sizes))
+        task = self.facts.contract.task
+        memory = SharedMemory.create(Canvas.length(sizes, task))
         try:
-            self._canvas = Canvas(memory, sizes)
+            self._canvas = Canvas(memory, sizes, task)
             self._child.link.send({}, [memory.fd])
         finally:
             memory.close()

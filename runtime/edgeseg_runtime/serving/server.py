@@ -18,7 +18,7 @@ from edgeseg_runtime.events import Events
 from edgeseg_runtime.live.base import InferenceFailed, ModelNotReady, Moment
 from edgeseg_runtime.live.status import ModelStatus
 from edgeseg_runtime.preprocess import Image
-from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.serving.canvas import Size
 from edgeseg_runtime.serving.health import Health
 from edgeseg_runtime.serving.household import Household
@@ -74,7 +74,7 @@ class ModelServer:
         facts = self._facts
         return self.wait_ready() if facts is None else facts.contract
 
-    def infer(self, frame: Image, moment: Moment | None = None) -> SemanticResult:
+    def infer(self, frame: Image, moment: Moment | None = None) -> Result:
         """Segment a uint8 H×W×3 BGR frame; the result carries the contract of the very model that made the mask.
 
         Smoothing and another input size need to know of the `moment`.

@@ -25,6 +25,8 @@ class ModelSpec:
     """For a file that carries none, or in place of the one it carries."""
     smooth: bool = False
     """Average a camera's scores with those of its frames before. Needs a model that gives scores."""
+    track: bool = False
+    """Tell of objects that are unsure, too: a tracker makes use of them. Needs a model that finds objects."""
     adapt: bool = False
     """Work at a smaller input size while frames come faster than the model is. Needs a model whose size is open."""
 

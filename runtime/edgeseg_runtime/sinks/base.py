@@ -6,9 +6,8 @@ from abc import ABC, abstractmethod
 from threading import Lock
 from typing import Generic, TypeVar
 
-from edgeseg_runtime.draw import overlay
 from edgeseg_runtime.preprocess import Image
-from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.sources.base import Frame
 
 T = TypeVar("T")
@@ -20,7 +19,7 @@ class Shot:
     def __init__(
         self,
         frame: Frame,
-        result: SemanticResult,
+        result: Result,
         table: Image,
         opacity: float,
         *,
@@ -39,10 +38,10 @@ class Shot:
 
     @property
     def picture(self) -> Image:
-        """The frame with the coloured mask over it, uint8 H×W×3 BGR. Not to be drawn on: others show it too."""
+        """The frame with the coloured result over it, uint8 H×W×3 BGR. Not to be drawn on: others show it too."""
         with self._lock:
             if self._picture is None:
-                self._picture = overlay(self.frame.image, self.result.mask, self._table, self._opacity)
+                self._picture = self.result.drawn_on(self.frame.image, self._table, self._opacity)
             return self._picture
 
     def drawn(self, opacity: float) -> Image:
@@ -51,7 +50,7 @@ class Shot:
             return self.picture
         if opacity == 0:
             return self.frame.image
-        return overlay(self.frame.image, self.result.mask, self._table, opacity)
+        return self.result.drawn_on(self.frame.image, self._table, opacity)
 
 
 class Sink(ABC, Generic[T]):

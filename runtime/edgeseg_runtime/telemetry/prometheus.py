@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from edgeseg_runtime.instances.counting import Counts
 from edgeseg_runtime.live.status import CameraStatus, ModelStatus, OutputStatus, Percentiles, Status
 from edgeseg_runtime.telemetry.process import process_figures
 
@@ -32,6 +33,10 @@ _FAMILIES: dict[str, tuple[str, str]] = {
     "edgeseg_shown_fps": ("gauge", "Frames put out a second, over the last seconds."),
     "edgeseg_picture_age_seconds": ("gauge", "Age of the picture when put out, over the whole stream."),
     "edgeseg_mask_age_seconds": ("gauge", "Age of the picture that the mask was made from, over the whole stream."),
+    "edgeseg_objects": ("gauge", "Objects in the newest result, by class."),
+    "edgeseg_line_crossed_total": ("counter", "Objects that went over the line, by direction and class."),
+    "edgeseg_zone_objects": ("gauge", "Objects that stand in the zone, by class."),
+    "edgeseg_zone_entered_total": ("counter", "Objects that came into the zone, by class."),
     "edgeseg_stage_seconds": ("gauge", "Time that a frame spends in a stage, over the whole stream."),
     "edgeseg_output_written_total": ("counter", "Frames given to the output."),
     "edgeseg_output_dropped_total": ("counter", "Frames that the output did not get, by cause."),
@@ -98,6 +103,24 @@ def _camera(camera: CameraStatus) -> Iterator[_Sample]:
     yield "edgeseg_shown_fps", name, camera.shown_fps
     yield from _quantiles("edgeseg_picture_age_seconds", name, camera.picture_age)
     yield from _quantiles("edgeseg_mask_age_seconds", name, camera.mask_age)
+    if camera.counts is not None:
+        yield from _counts(name, camera.counts)
+
+
+def _counts(name: Mapping[str, str], counts: Counts) -> Iterator[_Sample]:
+    for kind, number in counts.objects.items():
+        yield "edgeseg_objects", {**name, "class": kind}, number
+    for line in counts.lines:
+        for direction, numbers in line.as_dict().items():
+            place = {**name, "line": line.line.name, "direction": direction}
+            for kind, number in numbers.items():
+                yield "edgeseg_line_crossed_total", {**place, "class": kind}, number
+    for zone in counts.zones:
+        place = {**name, "zone": zone.zone.name}
+        for kind, number in zone.inside.items():
+            yield "edgeseg_zone_objects", {**place, "class": kind}, number
+        for kind, number in zone.entered.items():
+            yield "edgeseg_zone_entered_total", {**place, "class": kind}, number
 
 
 def _output(output: OutputStatus) -> Iterator[_Sample]:

@@ -38,17 +38,23 @@ class Warp:
         None where there is no mask to carry: none was given, it is older than `max_age_s`, or the frames' size has
         changed. Raises FrameError for pictures too small to find motion in.
         """
+        field = self.motion(picture, captured_at)
+        if field is None or self._key is None:
+            return None
+        mask = self._key[1]
+        return carried(mask, self._flow.where(field, (mask.shape[0], mask.shape[1])), cv2.INTER_NEAREST)
+
+    def motion(self, picture: Thumbnail, captured_at: float) -> Field | None:
+        """Return where each pixel of a later frame's thumbnail was in the keyframe's; None where `carry` gives none."""
         if self._key is None:
             return None
-        earlier, mask, made_at = self._key
+        earlier, _, made_at = self._key
         if captured_at - made_at > self.max_age_s or earlier.shape != picture.shape[:2]:
             return None
         current = gray(picture)
         # the motion up to the frame before is a good first guess of the motion up to this one
         self._field = self._flow.between(current, earlier, self._field)
-        field = self._flow.believable(self._field, current, earlier)
-        where = self._flow.where(field, (mask.shape[0], mask.shape[1]))
-        return carried(mask, where, cv2.INTER_NEAREST)
+        return self._flow.believable(self._field, current, earlier)
 
     def reset(self) -> None:
         """Forget the mask, as after a cut."""

@@ -9,6 +9,7 @@ import cv2
 
 from edgeseg_runtime.errors import OutputError
 from edgeseg_runtime.preprocess import Image, Mask
+from edgeseg_runtime.web.layers import Sign, class_layer, numbers_of_objects, reduced, signs
 from edgeseg_runtime.web.options import WebOptions
 from edgeseg_runtime.web.packets import Kind, Packet, Take
 
@@ -31,11 +32,14 @@ class Encoder:
             picture = reduced(picture, self._options.picture_side, cv2.INTER_AREA)
         area: tuple[float, ...] = ()
         mask, mask_size = b"", (0, 0)
+        written: tuple[Sign, ...] = ()
+        numbers: tuple[int, ...] | None = None
         if kind is Kind.VIEW and shot.masked_at is not None:
             # the shares are those of the full mask, exact however small the layer is
             area = tuple(result.area().values())
-            layer = reduced(result.mask, self._options.mask_side, cv2.INTER_NEAREST)
+            layer = class_layer(result, self._options.mask_side)
             mask, mask_size = deflated(layer), (layer.shape[0], layer.shape[1])
+            written, numbers = signs(result), numbers_of_objects(result)
         return Packet(
             number=take.number,
             camera=frame.camera,
@@ -49,17 +53,9 @@ class Encoder:
             jpeg=jpeg(picture, self._options.quality),
             mask=mask,
             mask_size=mask_size,
+            signs=written,
+            numbers=numbers,
         )
-
-
-def reduced(picture: Image, side: int, interpolation: int) -> Image:
-    """Return the picture with its longer side `side` at most; itself if it is small enough."""
-    height, width = picture.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return picture
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(picture, size, interpolation=interpolation)  # type: ignore[return-value]
 
 
 def jpeg(picture: Image, quality: int) -> bytes:

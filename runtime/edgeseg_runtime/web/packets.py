@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.sinks.base import Shot
+from edgeseg_runtime.web.layers import Sign
 
 
 class Kind(Enum):
@@ -59,6 +60,10 @@ class Packet:
     mask: bytes
     """uint8 class indices, row by row, in zlib's format; empty where there is none."""
     mask_size: tuple[int, int]
+    signs: tuple[Sign, ...] = ()
+    """What is written at objects; empty where nobody follows them."""
+    numbers: tuple[int, ...] | None = None
+    """How many objects there are of each label; None where the model only tells classes, and where there is no mask."""
 
 
 def facts(packet: Packet, now: float) -> dict[str, Any]:
@@ -72,6 +77,8 @@ def facts(packet: Packet, now: float) -> dict[str, Any]:
         "size": packet.size,
         "mask_size": packet.mask_size,
         "area": [round(share, 6) for share in packet.area],
+        "numbers": packet.numbers,
+        "signs": packet.signs,
     }
 
 

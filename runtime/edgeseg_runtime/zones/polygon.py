@@ -66,6 +66,16 @@ class Zone:
             toggles[rows, columns.clip(0, width)] ^= 1
         return np.bitwise_xor.accumulate(toggles, axis=1)[:, :width].astype(bool)
 
+    def holds(self, places: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Return which places are in the zone, by the even-odd rule: (n, 2), x and y as in `points`, to bool (n,)."""
+        corners = np.array(self.points)
+        (x0, y0), (x1, y1) = corners.T[..., None], np.roll(corners, -1, axis=0).T[..., None]
+        x, y = places[:, 0], places[:, 1]
+        spans = (y0 <= y) != (y1 <= y)  # each corner belongs to one of its sides
+        crossing = x0 + (y - y0) / np.where(spans, y1 - y0, 1) * (x1 - x0)
+        inside: npt.NDArray[np.bool_] = (spans & (crossing <= x)).sum(axis=0) % 2 == 1
+        return inside
+
 
 def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:
     def side(p: Point, q: Point, r: Point) -> float:

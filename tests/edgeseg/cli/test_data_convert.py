@@ -35,7 +35,7 @@ def test_mistakes_exit_with_2_and_leave_nothing(tmp_path: Path, capsys: pytest.C
         (["--out", str(tmp_path / "there")], "there is there already; name a new folder, or remove it"),
         (["--out", str(tmp_path / "x"), "--workers", "0"], "--workers must be 1 or more"),
         (["--out", str(tmp_path / "x"), "--split", "tset"], "has no split 'tset'"),
-        (["--out", str(tmp_path / "x"), "--to", "coco"], "--help shows what is allowed"),
+        (["--out", str(tmp_path / "x"), "--to", "voc"], "--help shows what is allowed"),
     ):
         assert run(["data", "convert", "--data", DATA, *flags]) == 2
         assert says in capsys.readouterr().err

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgeseg.cli.live_line import live_text, model_texts
+from edgeseg.cli.live_line import count_texts, live_text, model_texts
+from edgeseg_runtime.instances.counting import Counts
+from edgeseg_runtime.instances.lines import CountLine, LineCount
+from edgeseg_runtime.instances.presence import ZoneCount
 from edgeseg_runtime.live.status import ModelStatus, Status
 from edgeseg_runtime.live.summary import LiveSummary
+from edgeseg_runtime.zones.polygon import Zone
 
 MODEL = ModelStatus("net", "net.onnx", "onnxruntime", "cpu", "float32", False, 0)
 
@@ -22,3 +26,13 @@ def test_the_end_tells_it() -> None:
     summary = LiveSummary(Status(1.0, replace(MODEL, smoothed=True), (), (), {}), "limit")
     assert live_text(summary) == "  masks smoothed over time"
     assert summary.as_dict()["model"]["smoothed"] is True
+
+
+def test_counts_are_told_line_by_line_and_zone_by_zone() -> None:
+    zone = Zone("yard", ((0, 0), (1, 0), (1, 1)))
+    counts = Counts(
+        lines=(LineCount(CountLine("door", (0, 0.5), (1, 0.5)), {"car": 2, "person": 1}, {}),),
+        zones=(ZoneCount(zone, {"car": 1}, {"car": 5}),),
+    )
+    assert count_texts(counts) == ["line door: in 2 car, 1 person; out 0", "zone yard: entered by 5 car"]
+    assert count_texts(Counts({"car": 3})) == []

@@ -8,12 +8,15 @@ import pytest
 
 from edgeseg.cli.app import run
 from edgeseg.models import MODELS
+from edgeseg.models.instances.registry import INSTANCE_MODELS
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = {name: MODELS[name] for name in ("unet", "fast_scnn")}
     monkeypatch.setattr("edgeseg.models.registry.MODELS", chosen)
+    instances = {name: INSTANCE_MODELS[name] for name in ("yolact_shufflenet_v2_x0_5", "maskrcnn_mobilenet_v2_fpn")}
+    monkeypatch.setattr("edgeseg.models.instances.registry.INSTANCE_MODELS", instances)
 
 
 def results(folder: Path, **changes: Any) -> Path:
@@ -38,14 +41,19 @@ def test_the_table_names_every_architecture_the_cheapest_first(few: None, capsys
     assert shown.index("fast_scnn") < shown.index("unet")
     (line,) = (line for line in shown.splitlines() if "fast_scnn" in line)
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
-        "fast_scnn", "1.14", "0.56", "no", "Apache-2.0", "arXiv:1902.04502"
+        "fast_scnn", "semantic", "1.14", "0.56", "no", "Apache-2.0", "arXiv:1902.04502"
     ]  # fmt: skip
 
 
 def test_json_holds_costs_and_where_they_come_from(few: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models", "--size", "64", "96", "--classes", "5", "--json"]) == 0
     rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
-    assert rows.keys() == {"unet", "fast_scnn"}
+    assert rows.keys() == {"unet", "fast_scnn", "yolact_shufflenet_v2_x0_5", "maskrcnn_mobilenet_v2_fpn"}
+    assert {name: row["task"] for name, row in rows.items() if name.endswith(("unet", "fpn"))} == {
+        "unet": "semantic",
+        "maskrcnn_mobilenet_v2_fpn": "instance",
+    }
+    assert rows["yolact_shufflenet_v2_x0_5"]["paper"] == "arXiv:1904.02689"
     assert rows["fast_scnn"]["published"]["source"] == "table 2 of the paper"
     assert rows["unet"]["weights"].startswith("torchvision")
     assert rows["unet"]["size"] == [64, 96] and rows["unet"]["classes"] == 5

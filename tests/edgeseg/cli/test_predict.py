@@ -166,3 +166,20 @@ def test_on_a_terminal_a_bar_is_shown(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert run(["predict", model, str(tmp_path / "pictures"), "--out", str(tmp_path / "masks")]) == 0
     assert "pictures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["coco", "labelme", "yolo"])
+def test_formats_for_objects_are_refused_before_anything_is_written(
+    tmp_path: Path, model: str, pictures: dict[str, Mask], form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "masks"
+    assert run(["predict", model, str(tmp_path / "pictures"), "--out", str(out), "--format", form]) == 2
+    assert f"--format {form} is for models that find objects" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_png_is_what_is_written_anyway(tmp_path: Path, model: str, pictures: dict[str, Mask]) -> None:
+    for out, flags in (("one", []), ("other", ["--format", "png"])):
+        assert run(["predict", model, str(tmp_path / "pictures"), "--out", str(tmp_path / out), *flags]) == 0
+    one, other = ({path.name: path.read_bytes() for path in (tmp_path / out).iterdir()} for out in ("one", "other"))
+    assert one == other

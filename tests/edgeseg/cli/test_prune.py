@@ -61,6 +61,7 @@ def test_settings_may_be_others(tiny_run: Path, tmp_path: Path) -> None:
     assert (now["lr"], now["data"]) == (0.004, "procedural:64x64,n=16")
 
 
+@pytest.mark.slow
 def test_steps_share_the_epochs_and_end_at_the_target(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ def test_the_plot_is_a_picture(measured: Path) -> None:
     assert picture.std() > 10
 
 
+@pytest.mark.slow
 def test_an_export_of_the_run_is_used_and_the_masks_are_compared_once(
     measured: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -413,7 +413,7 @@ def test_macs_against_torch_prunings_own_counter(name: str) -> None:
     assert count_macs(net, SIZE) == theirs
 
 
-@pytest.mark.parametrize("share", [0.7, 0.4])
+@pytest.mark.parametrize("share", [pytest.param(0.7, marks=pytest.mark.slow), 0.4])
 def test_bisection_meets_the_bound_and_no_more(share: float) -> None:
     net = build("unet", 5, SIZE)
     whole = count_macs(net, SIZE)

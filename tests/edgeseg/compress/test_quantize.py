@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.optim.swa_utils import AveragedModel
 
-from edgeseg.compress.quantize import calibrate, prepare_qat
+from edgeseg.compress.quantize import calibrate, prepare_qat, rounded_graph
 from edgeseg.data.procedural import ProceduralData, ProceduralSpec
 from edgeseg.models import build
 from edgeseg.models.blocks import ConvBnRelu, DepthwiseSeparable
@@ -108,7 +108,7 @@ def convolutions(net: nn.Module, *, quantised: bool) -> list[str]:
 
 
 def test_every_tensor_that_is_made_is_rounded_where_it_is_made() -> None:
-    net = prepare_qat(EveryKind(), CONTRACT)
+    net = rounded_graph(EveryKind(), CONTRACT)
     assert roundings(net) == {
         "image": ["image"],
         "stem_2": ["stem_2"],  # after the ReLU, not before it
@@ -137,7 +137,7 @@ def test_concatenations_that_have_a_tensor_in_common_share_one_grid() -> None:
 
     layers = {name: nn.Conv2d(3, 4, 1) for name in "abcd"}
     net = Net(run, **layers, drop=nn.Dropout(0.1), d2=nn.Conv2d(8, 2, 1), e=nn.Conv2d(18, 4, 1))
-    found = roundings(prepare_qat(net, CONTRACT))
+    found = roundings(rounded_graph(net, CONTRACT))
     assert found == {"image": ["image"], "cat": ["a", "b", "c", "d2"], "d": ["d"], "e": ["e"], "add": ["add"]}
 
 
@@ -146,7 +146,7 @@ def test_a_rectifier_that_something_else_stands_before_is_rounded_on_its_own() -
         first = net.a(image)
         return first + torch.relu(first)  # type: ignore[no-any-return]
 
-    found = roundings(prepare_qat(Net(run, a=nn.Conv2d(3, 4, 1)), CONTRACT))
+    found = roundings(rounded_graph(Net(run, a=nn.Conv2d(3, 4, 1)), CONTRACT))
     assert found == {"image": ["image"], "a": ["a"], "relu": ["relu"], "add": ["add"]}
 
 
@@ -220,7 +220,7 @@ def zoo(request: pytest.FixtureRequest) -> tuple[str, nn.Module, fx.GraphModule]
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1  # takes the statistics of one batch: without any, nothing is left after some layers
     net.train()(images)
-    quantised = prepare_qat(net.eval(), CONTRACT)
+    quantised = rounded_graph(net.eval(), CONTRACT)
     calibrate(quantised, [images])
     return request.param, net, quantised
 

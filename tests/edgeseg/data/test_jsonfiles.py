@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,66 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -
     path = tmp_path / "x.json"
     with path.open("wb") as handle:
         handle.truncate((2 << 30) + 1)  # takes no room on disk
-    for read in (lambda: list(list_items(path)), lambda: read_json(path)):
-        with pytest.raises(BadFileError, match=r"x\.json: has 2\.0 GiB; at most 2 are read: divide it"):
-            read()
+    with pytest.raises(BadFileError, match=r"x\.json: has 2\.0 GiB; at most 2 are read: divide it"):
+        read_json(path)
+
+
+def test_damage_in_a_huge_file_is_found_without_reading_all_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    with path.open("wb") as handle:
+        handle.write(b'{"a": [1, "')
+        handle.truncate((2 << 30) + 1)
+    tracemalloc.start()
+    with pytest.raises(BadFileError, match=r"x\.json: is not JSON"):
+        list(list_items(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 600 << 20
+
+
+def test_values_and_marks_may_lie_across_the_pieces_that_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = {"info": {"é": [1, {"b": None}]}, "a": [12345, -1.5e3, 'x\\"é', True, {"k": [[1, 2], []]}, 77], "b": []}
+    path = tmp_path / "x.json"
+    for indent in (None, 3):
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=indent), encoding="utf-8")
+        for size in range(1, 40):
+            monkeypatch.setattr("edgeseg.data.jsonfiles._PIECE", size)
+            found = list(list_items(path))
+            assert [item.value for item in found] == content["a"]
+            assert [read_span(path, item.start, item.end) for item in found] == content["a"]
+
+
+def test_a_value_longer_than_any_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"a": ["' + "b" * 5000 + '"]}')
+    assert len(list(list_items(path))) == 1
+    monkeypatch.setattr("edgeseg.data.jsonfiles._PIECE", 100)
+    monkeypatch.setattr("edgeseg.data.jsonfiles._LONGEST", 1000)
+    with pytest.raises(BadFileError, match="is not JSON: Unterminated string"):
+        list(list_items(path))
+
+
+def test_a_large_file_is_read_in_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    element = json.dumps({"id": 1, "segmentation": [[0.5] * 200], "image_id": 7})
+    count = 12_000
+    with path.open("w") as handle:
+        handle.write('{"images": [], "annotations": [')
+        handle.writelines(f"{element}, " for _ in range(count - 1))
+        handle.write(element + "]}")
+    size = path.stat().st_size
+    assert size > 12_000_000
+    tracemalloc.start()
+    found, last = 0, None
+    for item in list_items(path):
+        found, last = found + 1, item
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == count and last is not None
+    assert last.end == size - 2 and read_span(path, last.start, last.end) == last.value
+    assert peak < 6_000_000
 
 
 def test_files_that_are_gone_or_changed(tmp_path: Path) -> None:

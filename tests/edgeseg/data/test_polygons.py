@@ -16,19 +16,17 @@ from edgeseg.data.polygons import (
     ellipse,
     fill,
     fill_pixels,
-    paint,
     place,
-    small_on_top,
     union,
 )
-from edgeseg_runtime.instances.region import EMPTY, Region
+from edgeseg_runtime.instances.region import EMPTY, Region, paint
 from tests.edgeseg.data.samples import rows
 
 SIZE = (6, 8)
 
 
 def drawn(region: Region, height: int = SIZE[0], width: int = SIZE[1]) -> npt.NDArray[np.uint8]:
-    return paint(np.zeros((height, width), np.uint8), [(1, region)])
+    return paint(np.zeros((height, width), np.uint8), [region], [1])
 
 
 def ring(*corners: tuple[float, float]) -> Points:
@@ -155,11 +153,7 @@ def test_a_small_mask_is_put_where_it_belongs(top: int, left: int) -> None:
     assert np.array_equal(drawn(place(small, top, left, *SIZE)), big[10 : 10 + SIZE[0], 10 : 10 + SIZE[1]])
 
 
-def test_union_and_painting_order() -> None:
+def test_union() -> None:
     low, high = fill([box(0, 0, 4, 3)], *SIZE), fill([box(3, 2, 8, 6)], *SIZE)
     assert np.array_equal(drawn(union([low, EMPTY, high])), drawn(low) | drawn(high))
     assert union([]) is EMPTY
-    small, large = fill([box(1, 1, 2, 2)], *SIZE), fill([box(0, 0, 8, 6)], *SIZE)
-    mask = paint(np.zeros(SIZE, np.uint8), small_on_top([(2, small), (3, large)]))
-    assert mask[1, 1] == 2
-    assert (mask == 3).sum() == 47

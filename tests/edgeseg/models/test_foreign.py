@@ -12,6 +12,7 @@ from torchvision.models import segmentation
 
 from edgeseg.models import build
 from edgeseg.models.foreign import MappingReport, load_foreign, read_tensors
+from edgeseg.models.instances.registry import build_instance
 from edgeseg_runtime.errors import CheckpointError
 
 SIZE = (64, 64)
@@ -49,6 +50,24 @@ def test_a_trunk_is_found_under_any_of_its_names(tmp_path: Path, suffix: str, wr
     assert all(name.startswith(("decoder.", "head.")) for name in report.missing)
     assert len(report.unexpected) == 5 and all("18." in name for name in report.unexpected)
     assert report.mismatched == ()
+
+
+def test_a_trunk_that_lies_deeper_is_found_and_fills_a_part_of_its_own(tmp_path: Path) -> None:
+    state = donor().features.state_dict()
+    save_file(state, tmp_path / "x.safetensors")
+    net = build_instance("yolact_mobilenet_v2", 4, SIZE)
+    report = load_foreign(net, tmp_path / "x.safetensors")
+    own = net.state_dict()
+    assert set(report.used) == {key for key in own if key.startswith("maps.encoder.")}
+    for key in report.used:
+        assert torch.equal(own[key], state[key.removeprefix("maps.encoder.")]), key
+
+
+def test_one_layer_of_a_trunk_is_no_part(tmp_path: Path) -> None:
+    state = {key: value for key, value in donor().features.state_dict().items() if key.startswith("0.")}
+    save_file(state, tmp_path / "x.safetensors")
+    with pytest.raises(CheckpointError, match="less than half of every part"):
+        load_foreign(build_instance("yolact_mobilenet_v2", 4, SIZE), tmp_path / "x.safetensors")
 
 
 def test_a_whole_network_with_other_classes_gives_all_but_its_head(tmp_path: Path) -> None:
@@ -139,6 +158,17 @@ def test_a_published_trunk_fills_every_encoder_of_its_kind(name: str) -> None:
     net = build(name, 4, SIZE)
     report = load_foreign(net, TRUNK)
     assert set(report.used) == {key for key in net.state_dict() if key.startswith("encoder.")}
+    assert report.mismatched == () and all(key.startswith("18.") for key in report.unexpected)
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not TRUNK.is_file(), reason=f"{TRUNK} is missing")
+@pytest.mark.parametrize("name", ["yolact_mobilenet_v2", "maskrcnn_mobilenet_v2_fpn"])
+def test_a_published_trunk_fills_those_that_lie_deeper(name: str) -> None:
+    net = build_instance(name, 4, SIZE)
+    report = load_foreign(net, TRUNK)
+    trunk = str(net.trunk)
+    assert set(report.used) == {key for key in net.state_dict() if key.startswith(f"{trunk}.")}
     assert report.mismatched == () and all(key.startswith("18.") for key in report.unexpected)
 
 

@@ -52,10 +52,10 @@ def weights_after_an_epoch(count: int, batch: int, accumulate: int) -> tuple[Ten
     fabric = Fabric(accelerator="cpu", devices=1)
     wrapped, optimizer = fabric.setup(module, state.optimizer)
 
-    def objective(_frames: Tensor, scores: Tensor, target: Tensor) -> Tensor:
-        return F.cross_entropy(scores, target)
+    def step(module: nn.Module, frames: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(module(frames), target)
 
-    loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, objective, silent)
+    loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, step, silent)
     return torch.cat([value.detach().flatten() for value in module.parameters()]), loss, state.schedule.last_epoch
 
 

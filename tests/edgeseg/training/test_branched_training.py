@@ -12,7 +12,7 @@ import torch
 from edgeseg.config import ModelConfig
 from edgeseg.data.open import open_data
 from edgeseg.models.branches import Branched
-from edgeseg.training.checkpoint import BEST, load_checkpoint, load_deployable
+from edgeseg.training.checkpoint import BEST, load_checkpoint, load_semantic
 from edgeseg.training.evaluate import evaluate
 from edgeseg.training.start import make_contract, make_module
 from edgeseg_export.deployable import TorchSegmenter
@@ -21,11 +21,11 @@ from edgeseg_export.deployable import TorchSegmenter
 def test_what_is_saved_has_no_branches_and_scores_what_the_run_says(tmp_path: Path, tiny: Any, train_tiny: Any) -> None:
     config = replace(tiny(tmp_path / "run", epochs=1), model=ModelConfig("bricknet_t"))
     result = train_tiny(config)
-    module, checkpoint = load_deployable(config.out / BEST)
+    module, checkpoint = load_semantic(config.out / BEST)
     assert not any(isinstance(layer, Branched) for layer in module.net.modules())
     data = open_data(config.data.data, "val")
     scores = evaluate(TorchSegmenter(module), data, checkpoint.contract.names)
-    assert math.isclose(scores.mean_iou, result.best_mean_iou, abs_tol=1e-6)
+    assert math.isclose(scores.mean_iou, result.best_score, abs_tol=1e-6)
     assert train_tiny(config, resume=True).epochs == 1  # the state, branches and all, is read
 
 

@@ -22,10 +22,11 @@ from edgeseg.config import TrainConfig, load_config
 from edgeseg.data.base import IGNORE, Sample, SegmentationData
 from edgeseg.data.open import open_data
 from edgeseg.training.batch_preview import BATCH
-from edgeseg.training.checkpoint import BEST, LAST, load_deployable, read_checkpoint
+from edgeseg.training.checkpoint import BEST, LAST, load_semantic, read_checkpoint
 from edgeseg.training.evaluate import evaluate
 from edgeseg.training.loop import TrainingResult, train
 from edgeseg.training.runlog import CURVES, EVENTS, METRICS, read_metrics
+from edgeseg.training.semantic import SemanticTask
 from edgeseg.training.state import CONFIG, STATE
 from edgeseg_export.deployable import TorchSegmenter
 from edgeseg_runtime.contract import Label
@@ -58,7 +59,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def train_on(config: TrainConfig, train_data: SegmentationData, val_data: SegmentationData) -> TrainingResult:
-    return train(config, train_data, val_data, report=lambda _: None)
+    return train(config, SemanticTask(train_data, val_data), report=lambda _: None)
 
 
 def flags(config: TrainConfig) -> list[str]:
@@ -93,7 +94,7 @@ class TestWhatARunLeaves:
         assert [row["epoch"] for row in rows] == [1, 2, 3]
         data = open_data(finished.config.data.data, "val")
         for name, epoch in ((LAST, 3), (BEST, finished.result.best_epoch)):
-            module, checkpoint = load_deployable(finished.out / name)
+            module, checkpoint = load_semantic(finished.out / name)
             assert checkpoint.epoch == epoch
             scores = evaluate(TorchSegmenter(module), data, module.contract.names)
             row = rows[epoch - 1]
@@ -104,7 +105,7 @@ class TestWhatARunLeaves:
 
     def test_the_best_is_the_epoch_with_the_highest_mean_iou(self, finished: Any) -> None:
         scores = [row["mean_iou"] for row in read_metrics(finished.out / METRICS)]
-        assert finished.result.best_mean_iou == max(scores)
+        assert finished.result.best_score == max(scores)
         assert finished.result.best_epoch == scores.index(max(scores)) + 1
 
     def test_something_is_learnt(self, finished: Any) -> None:
@@ -143,7 +144,7 @@ class TestWhatARunLeaves:
 class TestRepeatability:
     def test_the_same_settings_give_the_same_run(self, finished: Any, twin: Any) -> None:
         assert (finished.out / METRICS).read_bytes() == (twin.out / METRICS).read_bytes()
-        one, two = (load_deployable(run.out / LAST)[0].state_dict() for run in (finished, twin))
+        one, two = (load_semantic(run.out / LAST)[0].state_dict() for run in (finished, twin))
         assert all(torch.equal(one[name], two[name]) for name in one)
 
     def test_another_seed_gives_another_run(self, finished: Any, tiny: Any, train_tiny: Any, tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ def test_a_killed_run_goes_on_to_the_same_end(tiny: Any, train_tiny: Any, tmp_pa
     assert 1 <= before < 5
     assert edgeseg("train", "--config", str(killed.out / CONFIG), "--resume").wait(240) == 0
     assert metrics.read_bytes() == (uninterrupted.out / METRICS).read_bytes()
-    one, two = (load_deployable(config.out / BEST)[0].state_dict() for config in (uninterrupted, killed))
+    one, two = (load_semantic(config.out / BEST)[0].state_dict() for config in (uninterrupted, killed))
     assert all(torch.equal(one[name], two[name]) for name in one)
     events = EventAccumulator(str(killed.out / EVENTS))
     events.Reload()
@@ -183,9 +184,9 @@ def test_a_killed_run_goes_on_to_the_same_end(tiny: Any, train_tiny: Any, tmp_pa
 @pytest.mark.slow
 def test_a_bug_ends_the_run_and_its_workers(tiny: Any, tmp_path: Path) -> None:
     program = (
-        "from edgeseg.cli import main\nfrom edgeseg.training import loop\n"
+        "from edgeseg.cli import main\nfrom edgeseg.training import semantic\n"
         "def broken(*_): raise ZeroDivisionError('a bug')\n"
-        "loop.make_objective = lambda *_: broken\nmain()\n"
+        "semantic.make_objective = lambda *_: broken\nmain()\n"
     )
     command = [sys.executable, "-c", program, "train", *flags(tiny(tmp_path / "run", workers=2))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -209,7 +210,7 @@ class TestResume:
             return items
 
         with pytest.raises(Stop):
-            train(config, train_data, val_data, progress=stop, report=lambda _: None)
+            train(config, SemanticTask(train_data, val_data), progress=stop, report=lambda _: None)
         train_tiny(config, resume=True)
         assert (config.out / METRICS).read_bytes() == (finished.out / METRICS).read_bytes()
 
@@ -230,7 +231,7 @@ class TestResume:
         files = (BEST, LAST, METRICS, STATE, CONFIG)
         before = {name: (twin.out / name).read_bytes() for name in files}
         result = train_tiny(twin.config, resume=True)
-        assert result.best_mean_iou == twin.result.best_mean_iou
+        assert result.best_score == twin.result.best_score
         assert before == {name: (twin.out / name).read_bytes() for name in files}
 
     def test_a_folder_with_a_run_is_refused_and_left_alone(
@@ -279,8 +280,8 @@ class TestEnds:
         # steps too small to change any mask, so the first epoch stays the best
         config = replace(config, optim=replace(config.optim, patience=2, lr=1e-12, weight_decay=0, ema=0.999999))
         said: list[str] = []
-        data = [open_data(config.data.data, split) for split in ("train", "val")]
-        result = train(config, *data, report=said.append)
+        task = SemanticTask(*(open_data(config.data.data, split) for split in ("train", "val")))
+        result = train(config, task, report=said.append)
         rows = read_metrics(config.out / METRICS)
         assert result.epochs == len(rows) == result.best_epoch + 2
         assert max(row["mean_iou"] for row in rows) == rows[result.best_epoch - 1]["mean_iou"]
@@ -306,7 +307,7 @@ class TestEnds:
             train_tiny(config)
         for name in (BEST, LAST):
             if (config.out / name).is_file():
-                state = load_deployable(config.out / name)[0].state_dict()
+                state = load_semantic(config.out / name)[0].state_dict()
                 assert all(value.isfinite().all() for value in state.values())
 
 
@@ -354,7 +355,7 @@ class TestPictures:
         )
         train_tiny(config)
         assert math.isfinite(read_metrics(config.out / METRICS)[0]["loss"])
-        assert load_deployable(config.out)[1].model == model
+        assert load_semantic(config.out)[1].model == model
 
     def test_other_classes_in_the_two_splits_are_refused(self, finished: Any, tiny: Any, tmp_path: Path) -> None:
         source = [open_data(finished.config.data.data, split) for split in ("train", "val")]

@@ -14,6 +14,7 @@ from edgeseg.cli.app import run
 from edgeseg.config import TrainConfig
 from edgeseg.data.open import open_data
 from edgeseg.training.lr_range import MEMORY, RangeTest, find_learning_rate, smoothed
+from edgeseg.training.semantic import SemanticTask
 from edgeseg_runtime.errors import ConfigError
 
 
@@ -50,14 +51,14 @@ def test_averages_by_hand() -> None:
 def test_rates_rise_by_the_same_factor_and_the_same_run_gives_the_same_curve(tiny: Any, tmp_path: Path) -> None:
     config: TrainConfig = tiny(tmp_path / "run")
     data = open_data(config.data.data, "train")
-    found = find_learning_rate(config, data, steps=24)
+    found = find_learning_rate(config, SemanticTask(data, data), steps=24)
     assert found.rates[0] == pytest.approx(1e-6)
     factors = [math.log(after / before) for before, after in zip(found.rates, found.rates[1:], strict=False)]
     assert factors == pytest.approx([factors[0]] * len(factors))
-    assert found == find_learning_rate(config, data, steps=24)
+    assert found == find_learning_rate(config, SemanticTask(data, data), steps=24)
     assert not (tmp_path / "run").exists()  # nothing is kept
     with pytest.raises(ConfigError, match="one process"):
-        find_learning_rate(replace(config, machine=replace(config.machine, devices=2)), data)
+        find_learning_rate(replace(config, machine=replace(config.machine, devices=2)), SemanticTask(data, data))
 
 
 def test_the_verb_leaves_a_curve_and_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

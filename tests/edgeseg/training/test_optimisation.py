@@ -132,3 +132,19 @@ def test_decay_zero_follows_the_weights() -> None:
         nn.init.constant_(net.weight, value)
         average.update_parameters(net)
         assert cast(Tensor, average.module.weight).item() == value
+
+
+def test_a_network_that_names_its_trunk_has_no_other() -> None:
+    """A detector's backbone has a pyramid in it, which comes untrained."""
+
+    class Detector(nn.Module):
+        trunk = "backbone.body"
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone = nn.ModuleDict({"body": nn.Linear(3, 4, bias=False), "pyramid": nn.Linear(4, 5, bias=False)})
+
+    module = nn.ModuleDict({"net": Detector()})  # as a deployable module holds it
+    optimizer = make_optimizer(module, OptimConfig(lr=0.5, trunk_lr=0.2))
+    rates = {tuple(group["params"][0].shape): group["lr"] for group in optimizer.param_groups}
+    assert rates == {(4, 3): 0.1, (5, 4): 0.5}

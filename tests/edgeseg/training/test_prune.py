@@ -38,6 +38,7 @@ def test_steps_of_a_ratio_end_at_the_whole() -> None:
     assert report.widths["decoder.0.body.0.0"] == (128, 64)
 
 
+@pytest.mark.slow
 def test_steps_of_a_cost_go_down_evenly() -> None:
     net = build("fast_scnn", 5, SIZE)
     cost = macs_share(net, SIZE)

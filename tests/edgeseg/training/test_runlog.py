@@ -10,7 +10,10 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from edgeseg.training.runlog import CURVES, EVENTS, METRICS, RunLog, prediction_strip, read_metrics
+from edgeseg.training.task import Headline
 from edgeseg_runtime.contract import Contract, Label
+
+HEADLINE = Headline("mean_iou", "mIoU", ("pixel_accuracy",))
 
 
 def values(epoch: int) -> dict[str, float]:
@@ -18,7 +21,7 @@ def values(epoch: int) -> dict[str, float]:
 
 
 def test_numbers_are_kept_to_the_last_bit(tmp_path: Path) -> None:
-    with RunLog(tmp_path, 0) as log:
+    with RunLog(tmp_path, 0, HEADLINE) as log:
         for epoch in (1, 2, 3):
             log.add(epoch, values(epoch))
     rows = read_metrics(tmp_path / METRICS)
@@ -29,13 +32,13 @@ def test_numbers_are_kept_to_the_last_bit(tmp_path: Path) -> None:
 
 
 def test_a_continued_log_is_the_same_as_one_in_one_go(tmp_path: Path) -> None:
-    with RunLog(tmp_path / "whole", 0) as log:
+    with RunLog(tmp_path / "whole", 0, HEADLINE) as log:
         for epoch in (1, 2, 3, 4):
             log.add(epoch, values(epoch))
-    with RunLog(tmp_path / "parts", 0) as log:
+    with RunLog(tmp_path / "parts", 0, HEADLINE) as log:
         for epoch in (1, 2, 3):
             log.add(epoch, values(epoch))
-    with RunLog(tmp_path / "parts", 2) as log:  # epoch 3 was lost
+    with RunLog(tmp_path / "parts", 2, HEADLINE) as log:  # epoch 3 was lost
         for epoch in (3, 4):
             log.add(epoch, values(epoch))
     assert (tmp_path / "parts" / METRICS).read_bytes() == (tmp_path / "whole" / METRICS).read_bytes()
@@ -47,7 +50,7 @@ def test_a_continued_log_is_the_same_as_one_in_one_go(tmp_path: Path) -> None:
 def test_pictures_are_shown_in_their_own_colours(tmp_path: Path) -> None:
     blue = np.zeros((8, 12, 3), np.uint8)
     blue[..., 0] = 255
-    with RunLog(tmp_path, 0) as log:
+    with RunLog(tmp_path, 0, HEADLINE) as log:
         log.add_picture("val/x", blue, 4)
     events = EventAccumulator(str(tmp_path / EVENTS))
     events.Reload()
@@ -59,7 +62,7 @@ def test_pictures_are_shown_in_their_own_colours(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("epochs", [1, 5])
 def test_curves_are_drawn_from_the_first_epoch(tmp_path: Path, epochs: int) -> None:
-    with RunLog(tmp_path, 0) as log:
+    with RunLog(tmp_path, 0, HEADLINE) as log:
         for epoch in range(1, epochs + 1):
             log.add(epoch, values(epoch))
     picture = cv2.imread(str(tmp_path / CURVES))

@@ -12,7 +12,7 @@ from edgeseg_runtime.live.loop import LiveLoop, LiveOptions
 from edgeseg_runtime.live.summary import LiveSummary
 from edgeseg_runtime.live.track import Masked
 from edgeseg_runtime.pipeline import Stop
-from edgeseg_runtime.preprocess import Mask
+from edgeseg_runtime.result import Result, SemanticResult, StageTimes
 from edgeseg_runtime.sinks.base import Shot, Sink
 from edgeseg_runtime.sources.base import Frame
 
@@ -47,10 +47,13 @@ class Shift:
     def keyframe(self, masked: Masked) -> None:
         self.key = masked
 
-    def to(self, frame: Frame) -> Mask | None:
+    def to(self, frame: Frame) -> Result | None:
         assert self.key is not None
         distance = frame.index - self.key.frame.index
-        return self.key.result.mask + np.uint8(distance) if distance <= self.reach else None
+        if distance > self.reach:
+            return None
+        old = self.key.result
+        return SemanticResult(old.mask + np.uint8(distance), old.contract, old.times)
 
 
 class Run:
@@ -183,7 +186,6 @@ def test_a_mask_of_another_size_is_not_shown_after_the_camera_changed(
     make_camera: type[FakeCamera], make_model: type[FakeModel], wait_until: Wait
 ) -> None:
     from edgeseg_runtime.live.presenter import fits
-    from edgeseg_runtime.result import SemanticResult, StageTimes
 
     camera, model = make_camera(), make_model()
     camera.give()

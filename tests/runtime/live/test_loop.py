@@ -21,7 +21,8 @@ from edgeseg_runtime.live.status import Status
 from edgeseg_runtime.live.summary import LiveSummary
 from edgeseg_runtime.live.track import Masked
 from edgeseg_runtime.pipeline import Stop
-from edgeseg_runtime.preprocess import Image, Mask
+from edgeseg_runtime.preprocess import Image
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.sinks.base import Shot, Sink
 from edgeseg_runtime.sources.base import Frame
 
@@ -317,10 +318,10 @@ class Hold:
     """Carries masks without moving them."""
 
     def keyframe(self, masked: Masked) -> None:
-        self.mask = masked.result.mask
+        self.result = masked.result
 
-    def to(self, frame: Frame) -> Mask:  # noqa: ARG002
-        return self.mask
+    def to(self, frame: Frame) -> Result:  # noqa: ARG002
+        return self.result
 
 
 def test_a_bug_in_a_cameras_own_thread_ends_the_stream_with_its_traceback(

@@ -3,11 +3,14 @@ from __future__ import annotations
 import numpy as np
 
 from edgeseg_runtime.contract import Contract, Label
+from edgeseg_runtime.instances.result import InstanceResult
 from edgeseg_runtime.live.track import Masked
 from edgeseg_runtime.live.tricks import FlowCarry, StaticSkip
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.result import SemanticResult, StageTimes
 from edgeseg_runtime.sources.base import Frame
+from edgeseg_runtime.temporal.objects import moved
+from tests.runtime.instances.scripted import Thing, scripted
 
 FPS = 15
 CONTRACT = Contract((Label("ground", (0, 0, 0)), Label("thing", (255, 255, 255))), 120, 160)
@@ -43,7 +46,7 @@ def test_a_carried_mask_follows_what_moves_where_a_held_one_stays_behind() -> No
     for index in range(1, 5):
         image, truth = scene(3 * index)
         moved = carry.to(frame(index, image))
-    assert moved is not None and iou(moved, truth) > 0.85 > 0.6 > iou(mask, truth)
+    assert moved is not None and iou(moved.mask, truth) > 0.85 > 0.6 > iou(mask, truth)
 
 
 def test_nothing_is_carried_over_a_cut_or_beyond_its_time() -> None:
@@ -73,3 +76,37 @@ def test_a_still_picture_needs_the_model_once_a_second_and_a_change_at_once() ->
     assert 6 <= len(late) <= 9
     moved, _ = scene(6)
     assert not skip.unchanged(frame(10 * FPS, moved))
+
+
+def test_carried_objects_follow_what_moves_and_stay_who_they_are() -> None:
+    carry = FlowCarry()
+    image, mask = scene(0)
+    box = objects_box(mask)
+    still = Thing((2.0, 2.0, 12.0, 12.0))
+    result = scripted([Thing(box), still], *mask.shape, ids=(7, 8))
+    carry.keyframe(Masked(frame(0, image), result))
+    for index in range(1, 5):
+        image, truth = scene(3 * index)
+        now = carry.to(frame(index, image))
+    assert isinstance(now, InstanceResult)
+    assert now.ids == (7, 8)
+    np.testing.assert_allclose(now.boxes[0], objects_box(truth), atol=2)
+    np.testing.assert_allclose(now.boxes[1], still.box, atol=1)
+    np.testing.assert_allclose(objects_box((now.mask != 255) & (np.arange(160) > 14)), objects_box(truth), atol=2)
+    assert np.abs(np.subtract(box, objects_box(truth))).max() > 5  # the control: it did move
+
+
+def objects_box(mask: np.ndarray) -> tuple[float, float, float, float]:
+    rows, columns = np.flatnonzero((mask == 1).any(axis=1)), np.flatnonzero((mask == 1).any(axis=0))
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def test_an_object_that_has_left_the_picture_is_carried_no_further() -> None:
+    field = np.zeros((30, 40, 2), np.float32)
+    field[..., 0] = 10  # everything was 10 thumbnail pixels to the right: it moves 40 pixels to the left
+    result = scripted([Thing((20.0, 20.0, 36.0, 40.0)), Thing((100.0, 20.0, 120.0, 40.0))], ids=(1, 2))
+    moved_result = moved(result, field)
+    assert moved_result.ids == (2,)
+    np.testing.assert_allclose(moved_result.boxes, [[60, 20, 80, 40]])
+    assert moved_result.regions[0].area == 20 * 20 and moved_result.regions[0].left == 60
+    assert len(moved(scripted([]), field)) == 0

@@ -15,6 +15,7 @@ import pytest
 from edgeseg_runtime.errors import ConfigError, MissingExtraError, OutputError
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.recording import RecordOptions, RecordSink
+from edgeseg_runtime.result import SemanticResult
 from edgeseg_runtime.sinks.base import Shot
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def test_a_frame_too_small_to_encode_is_told_and_the_next_ones_are_recorded(
 
 def _shrunk(shot: Shot) -> Shot:
     frame = replace(shot.frame, image=shot.frame.image[:1, :1].copy())
-    result = replace(shot.result, mask=shot.result.mask[:1, :1].copy())
+    result = SemanticResult(shot.result.mask[:1, :1].copy(), shot.result.contract, shot.result.times)
     return Shot(frame, result, np.zeros((256, 1, 3), np.uint8), 0.0)
 
 

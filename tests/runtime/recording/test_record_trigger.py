@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from edgeseg_runtime.recording import RecordOptions, RecordSink
 from edgeseg_runtime.sinks.base import Shot
 
@@ -100,6 +102,7 @@ def test_start_and_stop_come_from_another_thread(
     assert log.kinds.count("record.stopped") == 1
 
 
+@pytest.mark.slow
 def test_many_orders_while_frames_come_leave_no_frame_twice(
     tmp_path: Path, make_shot: MakeShot, read_av: Read, log: Log, finished: Finished
 ) -> None:

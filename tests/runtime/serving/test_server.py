@@ -21,7 +21,7 @@ from edgeseg_runtime.contract import MAX_PIXELS, Contract
 from edgeseg_runtime.errors import ConfigError, ContractError, EngineError, ModelFileError, UserError
 from edgeseg_runtime.live.base import InferenceFailed, LiveModel, ModelNotReady
 from edgeseg_runtime.preprocess import Image
-from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.result import Result
 from edgeseg_runtime.segmenter import Segmenter
 from edgeseg_runtime.serving.server import ModelServer
 from edgeseg_runtime.serving.spec import ModelSpec, ServingOptions
@@ -46,7 +46,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def until_mask(server: ModelServer, frame: Image, seconds: float = 30) -> SemanticResult:
+def until_mask(server: ModelServer, frame: Image, seconds: float = 30) -> Result:
     """Ask until a process is there."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -9,18 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import numpy as np
 import pytest
 
 from edgeseg_runtime.contract import Contract, Label
+from edgeseg_runtime.draw import color_table
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.events import Events
+from edgeseg_runtime.instances.counting import Counts
+from edgeseg_runtime.instances.lines import CountLine, LineCount
 from edgeseg_runtime.live.account import Account
 from edgeseg_runtime.live.status import CameraStatus, ModelStatus, Percentiles, Status
+from edgeseg_runtime.sinks.base import Shot
+from edgeseg_runtime.sources.base import Frame
 from edgeseg_runtime.web.controls import Controls, ZoneShape
 from edgeseg_runtime.web.options import WebOptions
 from edgeseg_runtime.web.packets import Kind
 from edgeseg_runtime.web.server import WebServer
 from edgeseg_runtime.web.sink import WebSink
+from tests.runtime.instances.scripted import CONTRACT as OBJECTS
+from tests.runtime.instances.scripted import Thing, scripted
 from tests.runtime.web.chromium import BINARY, Chromium
 from tests.runtime.web.clients import Producer, shot
 
@@ -404,3 +412,34 @@ def test_everything_fits_every_screen(
             assert browser.run(small) == 0  # a finger's width
         browser.screenshot(tmp_path / "page.png")
         assert (tmp_path / "page.png").stat().st_size > 5000
+
+
+def objects_shot() -> Shot:
+    """Two cars side by side on grey, the right one with the id 12, and a person."""
+    things = [Thing((0.0, 20.0, 60.0, 100.0)), Thing((60.0, 20.0, 120.0, 100.0)), Thing((130.0, 60.0, 150.0, 110.0), 1)]
+    image = np.full((120, 160, 3), 100, np.uint8)
+    result = scripted(things, ids=(0, 12, 0))
+    return Shot(Frame(0, image, time.monotonic(), None, "000000", ""), result, color_table(OBJECTS), 0.5)
+
+
+def test_objects_are_told_apart_named_and_counted(browser: Chromium, serving: Serving) -> None:
+    line = LineCount(CountLine("door", (0, 0.5), (1, 0.5)), {"person": 3}, {})
+    camera = replace(status("live", None).cameras[0], counts=Counts({}, (line,)))
+    server = serving(status=lambda: replace(status("live", None), cameras=(camera,)))
+    WebSink(server).write(objects_shot(), None)
+    show(browser, server)
+    car, grey = OBJECTS.labels[0].color, (100, 100, 100)
+    assert pixel(browser, 30 / 160, 0.5) == pixel(browser, 90 / 160, 0.5) == blend(car, 0.5)
+    assert pixel(browser, 60.5 / 160, 0.5) == blend(grey, 0)  # the gap between the two
+    white = (
+        "(() => { const c = document.querySelector('#picture'), w = c.width / 160, h = c.height / 120;"
+        "const p = c.getContext('2d').getImageData(PLACE).data; let n = 0;"
+        "for (let i = 0; i < p.length; i += 4) n += p[i] > 240 && p[i + 1] > 240 && p[i + 2] > 240; return n; })()"
+    )
+    sign, bare = (white.replace("PLACE", f"{x} * w, 0, 40 * w, 22 * h") for x in (70, 10))
+    assert browser.run(sign) > 10 and browser.run(bare) == 0
+    told = "[...document.querySelectorAll('#legend .share')].map((e) => e.textContent)"
+    assert browser.until(told, lambda shares: shares[0] != "–") == ["2 · 50.0%", "1 · 5.2%"]
+    assert browser.until("document.querySelector('#counts').textContent") == "doorin 3 person · out 0"
+    browser.click("#legend li:nth-child(1) button")  # a class that is taken out takes its names with it
+    assert browser.run(sign) == 0 and pixel(browser, 0.2, 0.5) == blend(grey, 0)

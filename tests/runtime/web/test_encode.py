@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,7 +13,9 @@ from hypothesis.extra import numpy as arrays
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import OutputError
 from edgeseg_runtime.preprocess import Image, Mask
-from edgeseg_runtime.web.encode import Encoder, deflated, jpeg, reduced
+from edgeseg_runtime.result import SemanticResult
+from edgeseg_runtime.web.encode import Encoder, deflated, jpeg
+from edgeseg_runtime.web.layers import reduced
 from edgeseg_runtime.web.options import WebOptions
 from edgeseg_runtime.web.packets import Kind, Packet, Take, facts, legend, pack
 from tests.runtime.web.clients import parse, shot
@@ -53,7 +54,7 @@ def test_pictures_are_reduced_but_snapshots_are_not(colour_contract: Contract) -
     encode = Encoder(WebOptions(picture_side=32, mask_side=16))
     one = shot(colour_contract, size=(60, 120))
     mask = np.random.default_rng(0).choice(np.array([0, 2], np.uint8), (60, 120))
-    one.result = replace(one.result, mask=mask)
+    one.result = SemanticResult(mask, one.result.contract, one.result.times)
     take = Take(1, one)
     view, stream, still = (encode(take, kind) for kind in Kind)
     assert [decoded(packet).shape[:2] for packet in (view, stream, still)] == [(16, 32), (16, 32), (60, 120)]

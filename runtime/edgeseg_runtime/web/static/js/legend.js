@@ -23,11 +23,12 @@ export class Legend {
     this.list.replaceChildren(...this.#rows.map(({ item }) => item));
   }
 
-  // shares: 0..1 for each class, empty where there is no mask
-  setShares(shares) {
+  // shares: 0..1 for each class, empty where there is no mask; numbers: of objects, null where there are none to count
+  setShares(shares, numbers) {
     this.#rows.forEach(({ share, bar }, index) => {
       const part = shares[index];
-      share.textContent = part === undefined ? "–" : percent(part);
+      const text = part === undefined ? "–" : percent(part);
+      share.textContent = part === undefined || numbers === null ? text : `${numbers[index]} · ${text}`;
       bar.style.transform = `scaleX(${part ?? 0})`;
     });
   }

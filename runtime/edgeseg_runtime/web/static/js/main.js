@@ -2,6 +2,7 @@
 
 import { setUpActions, showControls } from "./actions.js";
 import { Connection } from "./connection.js";
+import { showCounts } from "./counts.js";
 import { byId, remember, remembered } from "./dom.js";
 import { addEvents, forgetEvents } from "./eventlist.js";
 import { Freshness } from "./freshness.js";
@@ -25,6 +26,7 @@ let connected = false;
 let before = null; // the last frame, until the server tells how long it took to get here
 let shownAges = { picture: null, mask: null };
 let newestShares = [];
+let newestNumbers = null;
 
 const connection = new Connection({
   open(isOpen) {
@@ -35,6 +37,7 @@ const connection = new Connection({
   report(state) {
     sources.update(state);
     showControls(state);
+    showCounts(state.status?.cameras.find(({ name }) => name === sources.current)?.counts ?? null);
     if (state.controls) zones.update(state.controls.zones);
     addEvents(state.events);
   },
@@ -52,6 +55,7 @@ const connection = new Connection({
     }
     before = { id: frame.id, at: receivedAt, picture: frame.picture_age_ms, mask: frame.mask_age_ms };
     newestShares = frame.area;
+    newestNumbers = frame.numbers;
   },
   broken(error) {
     console.error(error);
@@ -74,6 +78,7 @@ function choose(camera) {
   before = null;
   shownAges = { picture: null, mask: null };
   newestShares = [];
+  newestNumbers = null;
   byId("waiting").hidden = false;
 }
 
@@ -92,7 +97,7 @@ function look() {
   byId("age").textContent = byId("picture-age").textContent = age === null ? "–" : duration(age);
   byId("mask-age").textContent = stale || shownAges.mask === null ? "–" : duration(shownAges.mask);
   byId("rate").textContent = rate ? `${rate.toFixed(1)} fps` : "–";
-  legend.setShares(stale ? [] : newestShares);
+  legend.setShares(stale ? [] : newestShares, newestNumbers);
   graph.addRate(now, rate);
   graph.draw(now);
   document.title = stale ? "⚠ edgeseg" : "edgeseg";

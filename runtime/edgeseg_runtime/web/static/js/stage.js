@@ -1,5 +1,7 @@
 // The picture with the mask layer over it, in one canvas. Opacity and classes change without asking the server.
 
+import { drawSigns } from "./signs.js";
+
 const CLASSES = 256;
 
 export class Stage {
@@ -14,6 +16,8 @@ export class Stage {
   #opacity = 0.5;
   #bitmap = null;
   #mask = null;
+  #signs = [];
+  #size = [1, 1]; // of the camera's picture: rows, columns
 
   constructor(canvas) {
     this.#canvas = canvas;
@@ -49,6 +53,8 @@ export class Stage {
     this.#bitmap?.close();
     this.#bitmap = frame.bitmap;
     this.#mask = frame.mask;
+    this.#signs = frame.signs;
+    this.#size = frame.size;
     const { width, height } = frame.bitmap;
     if (this.#canvas.width !== width || this.#canvas.height !== height) {
       this.#canvas.width = width;
@@ -62,6 +68,7 @@ export class Stage {
   clear() {
     this.#bitmap?.close();
     this.#bitmap = this.#mask = null;
+    this.#signs = [];
     this.#context.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
   }
 
@@ -102,5 +109,8 @@ export class Stage {
     this.#context.imageSmoothingEnabled = false; // a class has an edge, not a blur
     this.#context.globalAlpha = this.#opacity;
     this.#context.drawImage(this.#layer, 0, 0, width, height);
+    this.#context.globalAlpha = 1;
+    const shown = this.#signs.filter(([, label]) => !this.#hidden.has(this.#labels[label]?.name));
+    drawSigns(this.#context, shown, this.#size);
   }
 }

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgeseg.data.base import ShapeError
-from edgeseg.data.rle import decode, unsqueeze
+from edgeseg_runtime.instances.region import EMPTY, Region, ShapeError
+from edgeseg_runtime.instances.rle import decode, encode, squeeze, to_coco, unsqueeze
 
 small_masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
 
@@ -61,7 +61,8 @@ def test_round_trip(mask: npt.NDArray[np.bool_]) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 1 << 40), min_size=1, max_size=30))
 def test_any_lengths_survive_the_string(counts: list[int]) -> None:
-    assert unsqueeze(squeezed(counts)).tolist() == counts
+    assert squeeze(counts) == squeezed(counts)
+    assert unsqueeze(squeeze(counts)).tolist() == counts
 
 
 def test_the_string_is_that_of_cocos_own_tool() -> None:
@@ -72,6 +73,36 @@ def test_the_string_is_that_of_cocos_own_tool() -> None:
         mask = rng.random((height, width)) < rng.random()
         text = tool.encode(np.asfortranarray(mask, np.uint8))["counts"].decode()
         assert np.array_equal(decode(unsqueeze(text), height, width, columns=True), mask)
+
+
+@settings(max_examples=100, deadline=None)
+@given(small_masks, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
+def test_a_region_is_its_pixels_in_the_picture(
+    inside: npt.NDArray[np.bool_], above: int, below: int, before: int, behind: int
+) -> None:
+    mask = np.pad(inside, ((above, below), (before, behind)))
+    assert encode(Region(above, before, inside), *mask.shape).tolist() == run_lengths(mask.T.ravel())
+
+
+def test_nothing_and_everything() -> None:
+    assert encode(EMPTY, 4, 5).tolist() == [20]
+    assert encode(Region(1, 1, np.zeros((2, 2), np.bool_)), 4, 5).tolist() == [20]
+    assert encode(Region(0, 0, np.ones((4, 5), np.bool_)), 4, 5).tolist() == [0, 20]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of COCO's tool, under NumPy 2
+def test_what_is_written_cocos_own_tool_reads_and_would_have_written() -> None:
+    tool = pytest.importorskip("pycocotools.mask")
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        height, width = rng.integers(1, 80, 2)
+        top, left = rng.integers(0, height), rng.integers(0, width)
+        inside = rng.random((rng.integers(0, height - top) + 1, rng.integers(0, width - left) + 1)) < rng.random()
+        mask = np.zeros((height, width), np.uint8, order="F")
+        mask[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+        rle = to_coco(Region(int(top), int(left), inside), int(height), int(width))
+        assert rle == {"size": [height, width], "counts": tool.encode(mask)["counts"].decode()}
+        assert np.array_equal(tool.decode(rle), mask)
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,55 @@ box. (cocodataset.org, "Data format"; docs.cvat.ai, "Run-length encoding")
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.data.base import ShapeError
+from edgeseg_runtime.instances.region import Region, ShapeError
 
 Counts = npt.NDArray[np.int64]
 _DIGITS = 12  # of 5 bits in the longest length: more would not fit
+
+
+class CocoRle(TypedDict):
+    """A mask as COCO's files have it."""
+
+    size: list[int]
+    """Height and width of the picture."""
+    counts: str
+    """The lengths, squeezed."""
+
+
+def to_coco(region: Region, height: int, width: int) -> CocoRle:
+    """Return some pixels of a height×width picture as COCO's files have them."""
+    return {"size": [height, width], "counts": squeeze(encode(region, height, width))}
+
+
+def encode(region: Region, height: int, width: int) -> Counts:
+    """Return the lengths of the runs down the columns of the height×width picture that the region lies in."""
+    rows, columns = region.inside.shape
+    framed = np.zeros((columns, rows + 2), np.int8)
+    framed[:, 1:-1] = region.inside.T
+    changes = np.diff(framed, axis=1)
+    first = (region.left * height + region.top) + np.arange(columns)[:, None] * height + np.arange(rows + 1)
+    starts, ends = first[changes == 1], first[changes == -1]
+    apart = starts[1:] > ends[:-1]  # a run that reaches the bottom goes on at the top of the next column
+    starts, ends = starts[np.r_[True, apart][: len(starts)]], ends[np.r_[apart, True][: len(ends)]]
+    counts = np.diff(np.stack([starts, ends], 1).ravel(), prepend=0, append=height * width)
+    return counts if counts[-1] or len(counts) == 1 else counts[:-1]
+
+
+def squeeze(counts: Counts | Sequence[int]) -> str:
+    """Return lengths as COCO's string; `unsqueeze` reads it back."""
+    values = np.array(counts, np.int64)
+    values[3:] -= np.asarray(counts, np.int64)[1:-2]
+    digit = np.arange(_DIGITS + 1)
+    # As few digits as hold the number and its sign.
+    enough = (values[:, None] >> (5 * digit + 4)) == (values < 0)[:, None] * -1
+    last = enough.argmax(axis=1)[:, None]
+    codes = 48 + (values[:, None] >> 5 * digit & 31) + 32 * (digit < last)
+    return bytes(codes[digit <= last].astype(np.uint8)).decode("ascii")
 
 
 def decode(counts: Counts | Sequence[int], height: int, width: int, *, columns: bool) -> npt.NDArray[np.bool_]:

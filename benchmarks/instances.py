@@ -1,0 +1,200 @@
+"""What post-processing instances costs a frame, against torchvision's pasting of the same detections.
+
+    python benchmarks/instances.py
+
+The outputs of a model are made up (seeded): objects of random sizes at random places of a 1280×720 frame. In one run,
+on one thread and in turns: (a) `InstanceDecoder` and pasting all masks, from `detections` (n×28×28 masks in their
+boxes, as Mask R-CNN gives them) and from `prototypes` (a net's candidates, three for each object, 32 prototypes of
+80×80); (b) torchvision's `paste_masks_in_image` on the very detections of (a), thresholded, which is what its models
+do at the end. Medians of the rounds are compared: of the time on the clock, and of processor time, which a busy
+machine disturbs less. How many pixels are the same is told too: torchvision rounds boxes to whole pixels first and
+lets masks fade at their borders.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from statistics import median
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from cyclopts import App, Parameter
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+from edgeseg.cli.console import note
+from edgeseg_bench.floors import one_opencv_thread
+from edgeseg_bench.report import load_average
+from edgeseg_runtime.contract import Contract, Label, Output, Selection, voc_color
+from edgeseg_runtime.errors import EdgesegError
+from edgeseg_runtime.files import write_json
+from edgeseg_runtime.instances.decode import InstanceDecoder
+from edgeseg_runtime.instances.result import InstanceResult
+from edgeseg_runtime.machine import machine_facts
+from edgeseg_runtime.memory import keep_freed_memory
+
+RESULT = Path(__file__).parent / "results" / "instance_paste.json"
+HEIGHT, WIDTH, INPUT, CLASSES = 720, 1280, 320, 3
+WANTED_MS, WANTED_TIMES = 5.0, 3.0
+SCENES = {"crowd": (16, 320), "large": (60, 400)}
+"""Shortest and longest side of objects in pixels; the logarithm of sides is uniform."""
+
+Floats = npt.NDArray[np.float32]
+Lap = tuple[float, float]
+"""Seconds on the clock, and of processor time."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class PasteConfig:
+    """What is compared."""
+
+    objects: int = 100
+    """In each frame."""
+    rounds: int = 40
+    """Turns of everything; medians count."""
+    seed: int = 0
+    """Of the scenes."""
+    out: Path = RESULT
+    """JSON file to write."""
+
+
+def measure(*, config: PasteConfig | None = None) -> int:
+    """Compare; the exit code is 1 where post-processing takes more than 5 core-ms, or a third of torchvision's."""
+    config = config or PasteConfig()
+    torch.set_num_threads(1)
+    keep_freed_memory()  # as a stream does; it is for both
+    before = load_average()
+    with one_opencv_thread():
+        scenes = {name: one_scene(sides, config) for name, sides in SCENES.items()}
+    write_json(
+        config.out,
+        {
+            "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "command": " ".join(["python", *sys.argv]),
+            "machine": machine_facts(),
+            "load_average": {"before": before, "after": load_average()},
+            "frame": [HEIGHT, WIDTH],
+            "rounds": config.rounds,
+            "scenes": scenes,
+        },
+    )
+    for name, scene in scenes.items():
+        times = ", ".join(f"{way} {value:.2f} core-ms" for way, value in scene["core_ms"].items())
+        note(f"{name}: {times}; {scene['times_torchvision']:.1f} times as fast from the same detections")
+    note(f"wrote {config.out}")
+    quick = all(scene["core_ms"][way] <= WANTED_MS for scene in scenes.values() for way in ("detections", "prototypes"))
+    return 0 if quick and all(scene["times_torchvision"] >= WANTED_TIMES for scene in scenes.values()) else 1
+
+
+def one_scene(sides: tuple[int, int], config: PasteConfig) -> dict[str, Any]:
+    """Measure every way of one scene in turns; return plain JSON values."""
+    rng = np.random.default_rng(config.seed)
+    boxes = scene_boxes(rng, config.objects, sides)
+    found, candidates = detections(rng, boxes), prototypes(rng, boxes)
+    masks, frame_boxes = torch.from_numpy(found[3])[:, None], torch.from_numpy(boxes)
+    ours = {"detections": (decoder("detections"), found), "prototypes": (decoder("prototypes"), candidates)}
+    results: dict[str, InstanceResult] = {}
+
+    def torchvision() -> torch.Tensor:
+        return paste_masks_in_image(masks, frame_boxes, (HEIGHT, WIDTH)) > 0.5  # type: ignore[no-any-return]
+
+    def decode(way: str) -> InstanceResult:
+        decoder, outputs = ours[way]
+        result = decoder(outputs, HEIGHT, WIDTH)
+        _ = result.regions
+        return result
+
+    laps: dict[str, list[Lap]] = {way: [] for way in (*ours, "torchvision")}
+    for _ in range(config.rounds):
+        for way in ours:
+            results[way] = timed(lambda way=way: decode(way), laps[way])  # type: ignore[misc]
+        theirs = timed(torchvision, laps["torchvision"])
+    ms = {way: round(1e3 * median(wall for wall, _ in seconds), 3) for way, seconds in laps.items()}
+    core_ms = {way: round(1e3 * median(core for _, core in seconds), 3) for way, seconds in laps.items()}
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return {
+        "sides_px": sides,
+        "objects": {way: len(result) for way, result in results.items()},
+        "mean_box_px": round(float(area.mean())),
+        "boxes_per_frame_area": round(float(area.sum()) / (HEIGHT * WIDTH), 2),
+        "ms": ms,
+        "core_ms": core_ms,
+        "times_torchvision": round(core_ms["torchvision"] / core_ms["detections"], 2),
+        "same_pixels_in_boxes": round(agreement(results["detections"], theirs), 5),
+    }
+
+
+def timed(work: Callable[[], Any], laps: list[Lap]) -> Any:
+    """Do the work, note how long it took, return what it gave."""
+    started, begun = perf_counter(), process_time()
+    given = work()
+    laps.append((perf_counter() - started, process_time() - begun))
+    return given
+
+
+def decoder(output: Output) -> InstanceDecoder:
+    """Return the decoder of a model with such outputs."""
+    labels = tuple(Label(f"class {index}", voc_color(index + 1)) for index in range(CLASSES))
+    selection = Selection((0.25,) * CLASSES)
+    return InstanceDecoder(Contract(labels, INPUT, INPUT, task="instance", output=output, selection=selection))
+
+
+def scene_boxes(rng: np.random.Generator, count: int, sides: tuple[int, int]) -> Floats:
+    """Return (count, 4) boxes that lie in the frame."""
+    shortest, longest = np.log(sides)
+    sizes = np.exp(rng.uniform(shortest, longest, (count, 2)))
+    corners = rng.random((count, 2)) * (np.array([WIDTH, HEIGHT]) - sizes)
+    return np.concatenate([corners, corners + sizes], 1).astype(np.float32)
+
+
+def detections(rng: np.random.Generator, boxes: Floats) -> tuple[npt.NDArray[Any], ...]:
+    """Return the outputs of a model that found each box once, with a blob of random width and height in its mask."""
+    count = len(boxes)
+    centres = (np.arange(28) + 0.5) / 28 * 2 - 1
+    spread = rng.uniform(0.5, 1.2, (2, count, 1))
+    across, down = np.exp(-((centres / spread) ** 2))
+    masks = down[:, :, None] * across[:, None] + rng.normal(0, 0.05, (count, 28, 28))
+    scores = -np.sort(-rng.uniform(0.3, 1, count))
+    return to_input(boxes), rng.integers(0, CLASSES, count), scores.astype(np.float32), masks.astype(np.float32)
+
+
+def prototypes(rng: np.random.Generator, boxes: Floats, cells: int = 80, number: int = 32) -> tuple[Floats, ...]:
+    """Return the outputs of a net of three strides with three sure candidates for each box among the unsure ones."""
+    candidates = sum((INPUT // stride) ** 2 for stride in (8, 16, 32))
+    sure = np.repeat(to_input(boxes), 3, 0) + rng.normal(0, 0.2, (3 * len(boxes), 4)).astype(np.float32)
+    rest = rng.uniform(0, INPUT, (max(0, candidates - len(sure)), 4)).astype(np.float32)
+    scores = np.full((len(sure) + len(rest), CLASSES), 0.01, np.float32)
+    scores[np.arange(len(sure)), rng.integers(0, CLASSES, len(boxes)).repeat(3)] = rng.uniform(0.3, 1, len(sure))
+    coefficients = rng.normal(size=(len(scores), number)).astype(np.float32)
+    planes = rng.normal(size=(number, cells, cells)).astype(np.float32)
+    return np.concatenate([sure, rest]), scores, coefficients, planes
+
+
+def to_input(boxes: Floats) -> Floats:
+    """Return boxes of the frame in pixels of the model's input."""
+    return boxes * np.array([INPUT / WIDTH, INPUT / HEIGHT] * 2, np.float32)
+
+
+def agreement(result: InstanceResult, theirs: torch.Tensor) -> float:
+    """Return the share of the pixels in the boxes on which both say the same."""
+    same = total = 0
+    for region, mask in zip(result.regions, theirs[:, 0].numpy(), strict=True):
+        rows, columns = region.inside.shape
+        part = mask[region.top : region.top + rows, region.left : region.left + columns]
+        same, total = same + int((part == region.inside).sum()), total + part.size
+    return same / total
+
+
+if __name__ == "__main__":
+    app = App(default_command=measure, help_format="plaintext", default_parameter=Parameter(negative=()))
+    try:
+        sys.exit(app(result_action="return_value"))
+    except EdgesegError as error:
+        sys.exit(f"instances: {error}")

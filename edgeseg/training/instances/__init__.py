@@ -1,0 +1,1 @@
+"""Training and scoring of models that tell objects apart."""

@@ -1,0 +1,1 @@
+"""Instance models: from a network to files that show the same objects."""
