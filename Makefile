@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all soak lint clean
+.PHONY: demo test tested test-all soak lint clean
 
 # The stamp is newer than pyproject.toml once its requirements are installed.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -21,7 +21,11 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+# Two processes: while the types are checked, the tests have begun.
+test: $(VENV)/.installed
+	$(MAKE) --no-print-directory -j2 lint tested
+
+tested: $(VENV)/.installed
 	$(BIN)/python -m pytest
 
 test-all: lint

@@ -45,6 +45,7 @@ def test_the_float_files_pass_the_gate_as_it_stands(written: Path) -> None:
         assert parity[name]["agreement"]["mean"] >= 0.9999
 
 
+@pytest.mark.slow
 def test_a_refused_file_is_exit_code_1_and_lies_aside(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

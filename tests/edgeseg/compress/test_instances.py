@@ -80,6 +80,7 @@ def test_the_int8_file_computes_what_was_trained(quantised: InstanceDeployable, 
             np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_openvinos_file_is_alike(quantised: InstanceDeployable, tmp_path: Path) -> None:
     for name in ("model.onnx", "model.xml"):
         export_quantized(quantised, tmp_path / name)

@@ -151,12 +151,13 @@ class TestRepeatability:
         train_tiny(tiny(tmp_path / "run", seed=1))
         assert (finished.out / METRICS).read_bytes() != (tmp_path / "run" / METRICS).read_bytes()
 
+    @pytest.mark.slow
     def test_workers_change_nothing(self, finished: Any, tiny: Any, tmp_path: Path) -> None:
         assert edgeseg("train", *flags(tiny(tmp_path / "run", workers=2))).wait(240) == 0
         assert (finished.out / METRICS).read_bytes() == (tmp_path / "run" / METRICS).read_bytes()
 
 
-@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_to_the_same_end(tiny: Any, train_tiny: Any, tmp_path: Path, workers: int) -> None:
     uninterrupted = tiny(tmp_path / "whole", epochs=5)
     train_tiny(uninterrupted)

@@ -78,7 +78,6 @@ class Plain:
 @pytest.mark.parametrize(
     ("kind", "without_a_word", "seconds"),
     [
-        (RtspServer, True, 4.0),
         pytest.param(RtspServer, True, 10.0, marks=pytest.mark.slow),
         pytest.param(MjpegServer, True, 10.0, marks=pytest.mark.slow),
         pytest.param(RtspServer, False, 10.0, marks=pytest.mark.slow),
