@@ -53,6 +53,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Pa
 
 
 class TestExport:
+    @pytest.mark.slow
     def test_it_writes_what_a_semantic_run_gets(
         self, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -157,7 +157,8 @@ class TestRepeatability:
         assert (finished.out / METRICS).read_bytes() == (tmp_path / "run" / METRICS).read_bytes()
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
 def test_a_killed_run_goes_on_to_the_same_end(tiny: Any, train_tiny: Any, tmp_path: Path, workers: int) -> None:
     uninterrupted = tiny(tmp_path / "whole", epochs=5)
     train_tiny(uninterrupted)
