@@ -186,8 +186,7 @@ def agreement(result: InstanceResult, theirs: torch.Tensor) -> float:
     """Return the share of the pixels in the boxes on which both say the same."""
     same = total = 0
     for region, mask in zip(result.regions, theirs[:, 0].numpy(), strict=True):
-        rows, columns = region.inside.shape
-        part = mask[region.top : region.top + rows, region.left : region.left + columns]
+        part = mask[region.window]
         same, total = same + int((part == region.inside).sum()), total + part.size
     return same / total
 

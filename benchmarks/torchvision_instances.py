@@ -92,9 +92,7 @@ class Pictures(Dataset[Item]):
         objects = [one for one in sample.instances if not one.crowd]
         masks = np.zeros((len(objects), *sample.image.shape[:2]), np.uint8)
         for mask, one in zip(masks, objects, strict=True):
-            rows, columns = one.region.inside.shape
-            place = mask[one.region.top : one.region.top + rows, one.region.left : one.region.left + columns]
-            place[:] = one.region.inside
+            mask[one.region.window] = one.region.inside
         boxes = torch.tensor([one.box for one in objects], dtype=torch.float32)
         target = {
             "boxes": boxes,

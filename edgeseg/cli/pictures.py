@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
-from edgeseg.data.base import IGNORE, Sample, SegmentationData
+from edgeseg.data.base import SegmentationData
 from edgeseg.data.instances.base import InstanceData
+from edgeseg.data.instances.collection import ObjectsAsClasses
 from edgeseg.data.instances.open import open_instances
 from edgeseg.data.open import open_data
 from edgeseg.training.evaluate import check_classes
@@ -65,30 +64,6 @@ def run_objects(
 ) -> InstanceData:
     """Do what `run_data` does for models that tell objects apart."""
     return _run_data(open_instances, checkpoint, data, split, role, progress)
-
-
-class ObjectsAsClasses:
-    """A data set of objects as one of classes; pixels of no object have none."""
-
-    def __init__(self, data: InstanceData) -> None:
-        self.data, self.labels, self.description = data, data.labels, data.description
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def name(self, index: int) -> str:
-        """Return the name of picture `index`."""
-        return self.data.name(index)
-
-    def read(self, index: int) -> Sample:
-        """Return picture `index` and its mask, later objects on top. Raises DatasetError."""
-        sample = self.data.read(index)
-        mask = np.full(sample.image.shape[:2], IGNORE, np.uint8)
-        for one in sample.instances:
-            rows, columns = one.region.inside.shape
-            part = mask[one.region.top : one.region.top + rows, one.region.left : one.region.left + columns]
-            part[one.region.inside] = one.label
-        return Sample(sample.image, mask)
 
 
 def _run_data(

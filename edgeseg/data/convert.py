@@ -9,14 +9,14 @@ A data set of one undivided split has no SPLIT folders.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.data.check import SHOWN
 from edgeseg.data.files import Problem
 from edgeseg.data.folder import SPLITS, WHOLE
-from edgeseg.data.folder_files import Pictures, fill, name_jobs
+from edgeseg.data.folder_files import Job, Pictures, fill, name_jobs
 from edgeseg.data.items import Collection
 from edgeseg_runtime.errors import DatasetError, OutputError
 from edgeseg_runtime.files import atomic_path
@@ -52,17 +52,38 @@ def write_folder(
     Raises OutputError when `out` is there already, DatasetError for splits that the folder form does not know, when
     no picture is left and, unless `skip_bad`, with all files that cannot be used.
     """
-    refuse_existing(out)
     _check_splits(collection.spec, assignment)
+
+    def write(root: Path, jobs: Sequence[Job]) -> tuple[Mapping[str, int], list[Problem]]:
+        return fill(collection, jobs, root, pictures, extra or {}, workers, progress)
+
+    return write_whole(collection, assignment, out, write, skip_bad=skip_bad)
+
+
+def write_whole(
+    collection: Collection,
+    assignment: Sequence[str | None],
+    out: Path,
+    write: Callable[[Path, Sequence[Job]], tuple[Mapping[str, int], list[Problem]]],
+    *,
+    skip_bad: bool,
+) -> Written:
+    """Make the new folder `out`, whole or not at all, by `write`.
+
+    That makes and fills the folder it is given, and returns how many pictures each split got and what could not be
+    used. Raises OutputError when `out` is there already, DatasetError when no picture is left and, unless `skip_bad`,
+    with all files that cannot be used.
+    """
+    refuse_existing(out)
     jobs = name_jobs(collection.items, assignment)
     problems = [problem for found in collection.problems.values() for problem in found]
     try:
         with atomic_path(out) as temporary:
-            written, bad = fill(collection, jobs, temporary, pictures, extra or {}, workers, progress)
+            written, bad = write(temporary, jobs)
             problems += bad
-            if problems and not (skip_bad and written):
-                raise DatasetError(report(collection.spec, problems))
-            if not written:
+            if problems and not (skip_bad and any(written.values())):
+                raise DatasetError(_report(collection.spec, problems))
+            if not any(written.values()):
                 raise DatasetError(f"{collection.spec}: there is no picture to write")
     except OSError as error:
         raise OutputError(f"cannot write {error.filename or out}: {error.strerror}") from error
@@ -94,7 +115,7 @@ def _check_splits(spec: str, assignment: Sequence[str | None]) -> None:
         raise DatasetError(f"{spec}: a folder's splits are {', '.join(SPLITS)}, got {', '.join(unknown)}")
 
 
-def report(spec: str, problems: Sequence[Problem]) -> str:
+def _report(spec: str, problems: Sequence[Problem]) -> str:
     """Return what is said of files that cannot be used."""
     lines = [f"  {problem.path}: {problem.reason}" for problem in problems[:SHOWN]]
     if len(problems) > SHOWN:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from edgeseg.data.augmentation import Augmentation, Pair
+from edgeseg.data.augmentation import MaskAugmentation, Pair
 from edgeseg.data.augmentation.pair import seeded
 from edgeseg.data.base import Sample, SegmentationData
 from edgeseg.data.rare import RareClasses
@@ -39,7 +39,7 @@ class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
         self,
         data: SegmentationData,
         contract: Contract,
-        augment: Augmentation,
+        augment: MaskAugmentation,
         seed: int,
         *,
         rare_temperature: float | None = None,

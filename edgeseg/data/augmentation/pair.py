@@ -19,6 +19,7 @@ from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.preprocess import Image, Mask
 
 PicturedT = TypeVar("PicturedT", bound="Pictured")
+AlbumT = TypeVar("AlbumT")
 
 
 class Pictured(Protocol):
@@ -65,10 +66,12 @@ class Album(Protocol):
         ...
 
 
-Step: TypeAlias = Callable[[Pair, Generator], Pair]
-"""Varies one picture."""
-Mix: TypeAlias = Callable[[Pair, Generator, int, Album], Pair]
+Vary: TypeAlias = Callable[[PicturedT, Generator], PicturedT]
+"""Varies one picture, with whatever truth."""
+MixIn: TypeAlias = Callable[[PicturedT, Generator, int, AlbumT], PicturedT]
 """Varies a picture, whose index is given, by means of others."""
+Step: TypeAlias = Vary[Pair]
+Mix: TypeAlias = MixIn[Pair, Album]
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from edgeseg.data.base import BadFileError
-from edgeseg.data.convert import Written, refuse_existing, report
+from edgeseg.data.convert import Written, write_whole
 from edgeseg.data.files import Problem
 from edgeseg.data.folder import WHOLE
-from edgeseg.data.folder_files import Job, Pictures, name_jobs, put_picture
+from edgeseg.data.folder_files import Job, Pictures, put_picture
 from edgeseg.data.instances.base import Instance, InstanceSample
 from edgeseg.data.instances.collection import objects_of
 from edgeseg.data.items import Collection, in_threads
-from edgeseg_runtime.errors import DatasetError, OutputError
-from edgeseg_runtime.files import atomic_path
 from edgeseg_runtime.instances.rle import to_coco
 from edgeseg_runtime.progress import Progress, silent
 
@@ -56,29 +54,22 @@ def write_coco(
     Raises OutputError when `out` is there already, DatasetError when no picture is left and, unless `skip_bad`, with
     all files that cannot be used.
     """
-    refuse_existing(out)
-    jobs = name_jobs(collection.items, assignment)
-    problems = [problem for found in collection.problems.values() for problem in found]
-    written: dict[str, int] = {}
-    try:
-        with atomic_path(out) as temporary:
-            (temporary / "annotations").mkdir(parents=True)
-            for name, text in (extra or {}).items():
-                (temporary / name).write_text(text, encoding="utf-8")
-            for split in dict.fromkeys(job.split for job in jobs):
-                own = [job for job in jobs if job.split == split]
-                found = in_threads(
-                    partial(_write_picture, temporary, pictures), own, workers, progress, f"writing {split}", len(own)
-                )
-                written[split], bad = _write_split(collection, temporary, split, found)
-                problems += bad
-            if problems and not (skip_bad and any(written.values())):
-                raise DatasetError(report(collection.spec, problems))
-            if not any(written.values()):
-                raise DatasetError(f"{collection.spec}: there is no picture to write")
-    except OSError as error:
-        raise OutputError(f"cannot write {error.filename or out}: {error.strerror}") from error
-    return Written(written, tuple(problems))
+
+    def write(root: Path, jobs: Sequence[Job]) -> tuple[Mapping[str, int], list[Problem]]:
+        (root / "annotations").mkdir(parents=True)
+        for name, text in (extra or {}).items():
+            (root / name).write_text(text, encoding="utf-8")
+        written: dict[str, int] = {}
+        problems: list[Problem] = []
+        for split in dict.fromkeys(job.split for job in jobs):
+            own = [job for job in jobs if job.split == split]
+            work = partial(_write_picture, root, pictures)
+            found = in_threads(work, own, workers, progress, f"writing {split}", len(own))
+            written[split], bad = _write_split(collection, root, split, found)
+            problems += bad
+        return written, problems
+
+    return write_whole(collection, assignment, out, write, skip_bad=skip_bad)
 
 
 def place(split: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from torch import Generator
 
+from edgeseg.data.augmentation.pair import MixIn, Vary
 from edgeseg.data.instances.base import Instance
 from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.preprocess import Image
@@ -44,10 +44,8 @@ class Album(Protocol):
         ...
 
 
-Step: TypeAlias = Callable[[Picture, Generator], Picture]
-"""Varies one picture."""
-Mix: TypeAlias = Callable[[Picture, Generator, int, Album], Picture]
-"""Varies a picture, whose index is given, by means of others."""
+Step: TypeAlias = Vary[Picture]
+Mix: TypeAlias = MixIn[Picture, Album]
 
 LEFT = 0.1
 """Share of its pixels that must be left of an object that something is put over: with less nobody would know it."""
@@ -73,6 +71,5 @@ def cover_of(regions: Iterable[Region], size: tuple[int, int]) -> npt.NDArray[np
     """Return the pixels of a picture of `size` that are in any of the regions."""
     cover = np.zeros(size, np.bool_)
     for region in regions:
-        rows, columns = region.inside.shape
-        cover[region.top : region.top + rows, region.left : region.left + columns] |= region.inside
+        cover[region.window] |= region.inside
     return cover

@@ -50,10 +50,9 @@ def draw(sample: InstanceSample, labels: Sequence[Label], height: int) -> Image:
 
 
 def _tint(picture: Image, instance: Instance, region: Region, color: list[int]) -> None:
-    rows, columns = region.inside.shape
     if not region.inside.size:
         return
-    part = picture[region.top : region.top + rows, region.left : region.left + columns]
+    part = picture[region.window]
     if instance.crowd:
         part[region.inside] = striped(part)[region.inside]
         return

@@ -80,9 +80,7 @@ def resized(region: Region, rows: Indices, columns: Indices) -> Region:
 
 def without(region: Region, cover: npt.NDArray[np.bool_]) -> Region:
     """Return the pixels of the region that are not in `cover`, a mask of the whole picture."""
-    height, width = region.inside.shape
-    seen = ~cover[region.top : region.top + height, region.left : region.left + width]
-    return tight(Region(region.top, region.left, region.inside & seen))
+    return tight(Region(region.top, region.left, region.inside & ~cover[region.window]))
 
 
 def warped(region: Region, matrix: npt.NDArray[np.float64], height: int, width: int) -> Region:

@@ -99,10 +99,7 @@ def target(picture: Picture) -> Target:
     """Return the objects of a picture as tensors."""
     masks = np.zeros((len(picture.objects), *picture.size), np.uint8)
     for mask, each in zip(masks, picture.objects, strict=True):
-        rows, columns = each.region.inside.shape
-        mask[each.region.top : each.region.top + rows, each.region.left : each.region.left + columns] = (
-            each.region.inside
-        )
+        mask[each.region.window] = each.region.inside
     return {
         "boxes": torch.tensor([each.box for each in picture.objects], dtype=torch.float32).reshape(-1, 4),
         "labels": torch.tensor([each.label for each in picture.objects], dtype=torch.int64),

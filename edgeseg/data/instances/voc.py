@@ -42,9 +42,7 @@ class VocObjects:
 
     def _objects(self, path: Path, numbers: npt.NDArray[np.unsignedinteger[Any]], classes: Mask) -> Iterator[Instance]:
         for number, region in numbered(np.where(numbers == IGNORE, 0, numbers)):
-            rows, columns = region.inside.shape
-            window = classes[region.top : region.top + rows, region.left : region.left + columns]
-            counts = np.bincount(window[region.inside], minlength=256)
+            counts = np.bincount(classes[region.window][region.inside], minlength=256)
             counts[[_BACKGROUND, IGNORE]] = 0
             if not counts.any():
                 raise BadFileError(path, f"object {number} has no pixel of a class in SegmentationClass")

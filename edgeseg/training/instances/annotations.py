@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edgeseg.data.instances.base import InstanceData, InstanceSample
 from edgeseg_runtime.instances.region import Region
+from edgeseg_runtime.instances.rle import to_coco
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.progress import Progress
 
@@ -80,7 +81,7 @@ def _true_objects(sample: InstanceSample) -> Iterator[Entry]:
         yield {
             "category_id": one.label + 1,
             "bbox": _corner_and_size(one.box),
-            "segmentation": _run_lengths(one.region, sample.image.shape[:2]),
+            "segmentation": to_coco(one.region, *sample.image.shape[:2]),
             "area": one.region.area,
             "iscrowd": int(one.crowd),
         }
@@ -91,7 +92,7 @@ def _found_objects(result: FoundObjects, size: tuple[int, ...]) -> Iterator[Entr
         yield {
             "category_id": int(label) + 1,
             "bbox": _corner_and_size(box),
-            "segmentation": _run_lengths(region, size),
+            "segmentation": to_coco(region, *size),
             "area": region.area,
             "score": float(score),
         }
@@ -100,15 +101,6 @@ def _found_objects(result: FoundObjects, size: tuple[int, ...]) -> Iterator[Entr
 def _corner_and_size(box: Iterable[float]) -> list[float]:
     left, top, right, bottom = (float(value) for value in box)
     return [left, top, right - left, bottom - top]
-
-
-def _run_lengths(region: Region, size: tuple[int, ...]) -> Any:
-    from pycocotools import mask
-
-    whole = np.zeros(size, np.uint8, order="F")
-    rows, columns = region.inside.shape
-    whole[region.top : region.top + rows, region.left : region.left + columns] = region.inside
-    return mask.encode(whole)
 
 
 def _table(entries: list[Entry], sizes: Iterable[tuple[int, ...]], classes: int) -> Any:

@@ -54,10 +54,9 @@ def outlined(picture: Image, objects: Iterable[tuple[int, Region, bool]], table:
     """
     drawn = picture.copy()
     for number, (label, region, crowd) in enumerate(objects):
-        rows, columns = region.inside.shape
-        part = drawn[region.top : region.top + rows, region.left : region.left + columns]
+        part = drawn[region.window]
         if crowd:
-            part[region.inside] = stripes(rows, columns)[region.inside]
+            part[region.inside] = stripes(*region.inside.shape)[region.inside]
             continue
         part[region.inside] = (OPACITY * table[label, 0] + (1 - OPACITY) * part[region.inside]).astype(np.uint8)
         lines, _ = cv2.findContours(region.inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

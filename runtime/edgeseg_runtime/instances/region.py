@@ -30,13 +30,17 @@ class Region:
         """Number of pixels."""
         return int(np.count_nonzero(self.inside))
 
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the box in the picture: `picture[region.window]`."""
+        rows, columns = self.inside.shape
+        return slice(self.top, self.top + rows), slice(self.left, self.left + columns)
+
 
 def paint(canvas: Canvas, regions: Sequence[Region], values: Sequence[int]) -> Canvas:
     """Write a value into each region's pixels of a picture, earlier ones over later ones; return the picture."""
     for region, value in zip(reversed(regions), reversed(values), strict=True):
-        rows, columns = region.inside.shape
-        part = canvas[region.top : region.top + rows, region.left : region.left + columns]
-        np.copyto(part, value, where=region.inside)
+        np.copyto(canvas[region.window], value, where=region.inside)
     return canvas
 
 

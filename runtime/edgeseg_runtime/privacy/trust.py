@@ -73,7 +73,5 @@ def _objects_of(result: InstanceResult, classes: Collection[str]) -> npt.NDArray
         if region.area < LEAST_COVERED * (right - left) * (bottom - top):
             pixels[math.floor(top) : math.ceil(bottom), math.floor(left) : math.ceil(right)] = 255
         else:
-            rows, columns = region.inside.shape
-            part = pixels[region.top : region.top + rows, region.left : region.left + columns]
-            part[region.inside] = 255
+            pixels[region.window][region.inside] = 255
     return pixels

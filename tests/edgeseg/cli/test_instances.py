@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from edgeseg.cli.app import run
-from edgeseg.cli.pictures import ObjectsAsClasses, calibration_set
+from edgeseg.cli.pictures import calibration_set
+from edgeseg.data.instances.collection import ObjectsAsClasses
 from edgeseg.data.instances.open import open_instances
 from edgeseg.data.open import open_data
 from edgeseg.training.checkpoint import BEST, Checkpoint, load_deployable, read_checkpoint, save_checkpoint

@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from edgeseg_export.instances.parity.objects import TrueObject
-from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.instances.result import InstanceResult
+from edgeseg_runtime.instances.rle import to_coco
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -54,7 +53,7 @@ def match_truth(truth: Sequence[TrueObject], found: InstanceResult, classes: int
             "category_id": each.label,
             "iscrowd": int(each.crowd),
             "area": each.region.area,
-            "segmentation": _encode(each.region, found.height, found.width),
+            "segmentation": to_coco(each.region, found.height, found.width),
         }
         for number, each in enumerate(truth, 1)
     ]
@@ -63,7 +62,7 @@ def match_truth(truth: Sequence[TrueObject], found: InstanceResult, classes: int
             "image_id": 1,
             "category_id": int(label),
             "score": float(score),
-            "segmentation": _encode(region, found.height, found.width),
+            "segmentation": to_coco(region, found.height, found.width),
         }
         for label, score, region in zip(found.labels, found.scores, found.regions, strict=True)
     ]
@@ -101,13 +100,6 @@ def _class_matches(each: dict[str, Any] | None) -> ClassMatches:
     matched = np.asarray(each["dtMatches"]).reshape(IOUS, -1) > 0
     positives = int(np.count_nonzero(np.asarray(each["gtIgnore"]) == 0))
     return ClassMatches(np.asarray(each["dtScores"], np.float64), matched & ~ignored, ignored, positives)
-
-
-def _encode(region: Region, height: int, width: int) -> Any:
-    mask = np.zeros((height, width), np.uint8, order="F")
-    rows, columns = region.inside.shape
-    mask[region.top : region.top + rows, region.left : region.left + columns] = region.inside
-    return rle.encode(mask)
 
 
 @dataclass(frozen=True, eq=False)
