@@ -11,6 +11,7 @@ float32; its own resizing and pasting of masks. Pictures without objects are lef
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ from edgeseg.models.instances.registry import build_instance
 from edgeseg.models.pretrained import Weights
 from edgeseg.training.instances.average_precision import evaluate_instances
 from edgeseg_runtime.contract import IMAGENET_MEAN, IMAGENET_STD
-from edgeseg_runtime.errors import ConfigError, EdgesegError
+from edgeseg_runtime.errors import ConfigError, EdgesegError, UserError
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.machine import machine_facts
@@ -197,6 +198,8 @@ def reference(*, config: ReferenceConfig) -> None:
         for layer in frozen:
             layer.eval()
         loss = train_epoch(detector, loader, optimizer, warm=epoch == 1)
+        if not math.isfinite(loss):
+            raise UserError(f"the loss became {loss} in epoch {epoch}; lower --lr (it is {rate})")
         schedule.step()
         detector.eval()
         scores = evaluate_instances(lambda frame: find(detector, frame), val_data, names)

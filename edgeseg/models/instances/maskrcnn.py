@@ -48,6 +48,7 @@ class MaskRcnn(nn.Module):
     def __init__(self, detector: MaskRCNN, anchors: AnchorGenerator) -> None:
         super().__init__()
         detector.transform, detector.rpn.anchor_generator = _AsTheyAre(), anchors
+        detector.rpn.head.register_forward_hook(_in_float32)
         self.detector = detector
 
     def forward(self, image: Tensor) -> DetectionOutput:
@@ -95,6 +96,25 @@ class _AsTheyAre(nn.Module):
         return result
 
 
+class _ExactAnchors(AnchorGenerator):  # type: ignore[misc] # torchvision is not typed
+    """Anchors in float32, whatever the features are computed in.
+
+    torchvision makes them, and the proposals from them, in the features' own arithmetic. In bf16 the sides of a box are
+    whole steps of two pixels from pixel 256 on: narrow objects have no width there, and the loss is infinite.
+    """
+
+    def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
+        if feature_maps[0].dtype != torch.float32:  # only their shapes count
+            feature_maps = [features.new_empty(features.shape, dtype=torch.float32) for features in feature_maps]
+        anchors: list[Tensor] = super().forward(image_list, feature_maps)
+        return anchors
+
+
+def _in_float32(_: nn.Module, __: Any, told: tuple[list[Tensor], ...]) -> tuple[list[Tensor], ...]:
+    """Return what the head says of proposals in float32, which is then the proposals' arithmetic too."""
+    return tuple([values.float() for values in levels] for levels in told)
+
+
 def _as_torchvision(target: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a target without crowds, whose class 0 is the background."""
     single = ~target["crowd"].bool()
@@ -114,7 +134,7 @@ def make_anchors(size: tuple[int, int], levels: int, each: int) -> AnchorGenerat
     whole, count = min(size) / SHORTER_SIDE, levels * each
     sizes = [whole * SMALLEST * (LARGEST / SMALLEST) ** (index / (count - 1)) for index in range(count)]
     by_level = tuple(tuple(sizes[level * each : (level + 1) * each]) for level in range(levels))
-    return AnchorGenerator(by_level, (ASPECTS,) * levels)
+    return _ExactAnchors(by_level, (ASPECTS,) * levels)
 
 
 def resnet50(classes: int, size: tuple[int, int], weights: Weights) -> MaskRcnn:
@@ -159,7 +179,9 @@ def _on_resnet50(make: Callable[..., MaskRCNN], classes: int, size: tuple[int, i
 def _composed(trunk: nn.Module, taps: Mapping[str, int], classes: int, size: tuple[int, int]) -> MaskRcnn:
     """Return a Mask R-CNN that reads the blocks of `trunk` which `taps` name, and the coarsest of them once halved."""
     names = {block: str(level) for level, block in enumerate(taps)}
-    backbone = BackboneWithFPN(trunk, names, list(taps.values()), PYRAMID, LastLevelMaxPool())
+    # What these blocks give was not rectified and is large. Unless the pyramid is normalised, as that of torchvision's
+    # second ResNet-50 is, the losses of masks begin at 20, and the steps they cause can ruin the network.
+    backbone = BackboneWithFPN(trunk, names, list(taps.values()), PYRAMID, LastLevelMaxPool(), nn.BatchNorm2d)
     anchors = make_anchors(size, levels=len(taps) + 1, each=2)
     detector = MaskRCNN(
         backbone,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ FROZEN = 53_120
 """Values that torchvision counts as no parameters: it freezes the batch normalisations of its first network's trunk."""
 
 
-def make(name: str, classes: int = 2) -> MaskRcnn:
+def make(name: str, classes: int = 2, size: tuple[int, int] = SIZE) -> MaskRcnn:
     torch.manual_seed(0)
-    net = build_instance(name, classes, SIZE)
+    net = build_instance(name, classes, size)
     assert isinstance(net, MaskRcnn)
     net.detector.rpn._post_nms_top_n = {"training": 30, "testing": 20}
     net.detector.roi_heads.fg_bg_sampler.batch_size_per_image, net.detector.roi_heads.score_thresh = 16, 0.0
@@ -85,6 +86,38 @@ def test_what_is_taken_for_background_is_dropped() -> None:
 def test_more_than_one_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="too many values"):
         make("maskrcnn_mobilenet_v2_fpn")(torch.zeros(2, 3, *SIZE))
+
+
+@pytest.mark.parametrize("name", ["maskrcnn_mobilenet_v2_fpn", "maskrcnn_mobilenet_v3_large_fpn"])
+def test_learning_begins_where_nothing_is_known(name: str) -> None:
+    """Features as large as a trunk gives them would make the losses of masks ten times those of a coin toss, log 2."""
+    torch.manual_seed(0)
+    net = make(name).train()
+    target = {
+        "boxes": torch.tensor([[8.0, 8, 56, 56]]),
+        "labels": torch.tensor([0]),
+        "masks": torch.ones(1, *SIZE, dtype=torch.bool),
+        "crowd": torch.tensor([False]),
+    }
+    losses = net.losses(torch.randn(2, 3, *SIZE), [target, target])
+    assert 0 < losses["loss_mask"].item() < 4 * math.log(2)
+
+
+def test_boxes_are_not_rounded_where_the_rest_is_computed_in_bf16() -> None:
+    """A column of pixels at 319 has no width in bf16, whose steps are two pixels there."""
+    torch.manual_seed(0)
+    net, proposals = make("maskrcnn_mobilenet_v2_fpn", size=(64, 320)).train(), []
+    net.detector.roi_heads.register_forward_pre_hook(lambda _, given: proposals.extend(given[1]))
+    mask = torch.zeros(1, 64, 320, dtype=torch.bool)
+    mask[0, 10:60, 319] = True
+    box = torch.tensor([[319.0, 10, 320, 60]])
+    target = {"boxes": box, "labels": torch.tensor([0]), "masks": mask, "crowd": torch.tensor([False])}
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = net.losses(torch.randn(2, 3, 64, 320), [target, target])
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert proposals[0].dtype == torch.float32
+    inside = proposals[0][:, 0]  # left sides, between the borders that proposals are cut at
+    assert (inside != inside.bfloat16().float()).float().mean() > 0.3
 
 
 def test_labels_and_crowds_reach_torchvision_in_its_own_terms() -> None:
