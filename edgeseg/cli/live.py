@@ -16,7 +16,7 @@ from edgeseg.cli.live_places import Places, snapshot_folder
 from edgeseg.cli.loading import read_contract
 from edgeseg.cli.objects_config import check_objects
 from edgeseg.cli.outputs import open_sinks
-from edgeseg.cli.outward_config import EventConfig, PrivacyConfig
+from edgeseg.cli.outward_config import DeliveryConfig, PrivacyConfig
 from edgeseg.cli.viewer_config import TOKEN_VARIABLE
 from edgeseg_runtime.errors import ConfigError, SourceError
 
@@ -61,19 +61,22 @@ def stream_live(config: StreamConfig, stop: Stop, watch: Callable[[Status], None
         track=config.objects.followed,
         adapt=tricks.adapt,
     )
-    checked = check(live, config.outputs)
+    happening = config.happening
+    checked = check(live, config.outputs, happening.zones)
     events = Events()
     with ExitStack() as closing:
         events.subscribe(tell)
-        deliveries = _subscribe_outward(live.outward, events, closing)
+        deliveries = _subscribe_outward(happening.events, live.outward, events, closing)
         cameras = [Camera(source.name, source.spec, events, checked.capture) for source in config.what.sources]
         model = ModelServer(spec, events, ServingOptions(tricks.memory_bytes(), tricks.model_load_time))
         closing.callback(model.close)
         contract = model.wait_ready()
         check_objects(config.outputs.of_objects, contract, config.model)
-        places = Places(model, spec, live, checked, contract, [camera.name for camera in cameras], events)
+        places = Places(
+            model, spec, live, happening.zones, checked, contract, [camera.name for camera in cameras], events
+        )
         outputs = config.outputs
-        if live.puts_out and not outputs.named:
+        if (live.puts_out or happening.events is not None) and not outputs.named:
             outputs = replace(outputs, none=True)  # no window that nobody asked for
         sinks = open_sinks(outputs, None, contract, snapshot_folder(live)) + places.sinks
         loop = LiveLoop(cameras, model, sinks, _options(config, contract, checked, places), events)
@@ -173,12 +176,14 @@ def _filters(privacy: PrivacyConfig, contract: Contract, picture: Image | None) 
         yield lambda shot: blur(shot, monotonic())
 
 
-def _subscribe_outward(outward: EventConfig, events: Events, closing: ExitStack) -> list[Delivery]:
+def _subscribe_outward(
+    log_to: str | None, outward: DeliveryConfig, events: Events, closing: ExitStack
+) -> list[Delivery]:
     """Send events where they are wanted; what waits is delivered, or given up, when `closing` ends."""
-    if outward.events is not None:
+    if log_to is not None:
         from edgeseg_runtime.telemetry.event_log import EventLog
 
-        log = EventLog(outward.events)
+        log = EventLog(log_to)
         events.subscribe(log)
         closing.callback(log.close)
     deliveries = []
@@ -195,7 +200,7 @@ def _subscribe_outward(outward: EventConfig, events: Events, closing: ExitStack)
     return deliveries
 
 
-def _senders(outward: EventConfig) -> Iterator[tuple[str, Any]]:
+def _senders(outward: DeliveryConfig) -> Iterator[tuple[str, Any]]:
     if outward.webhook is not None:
         from edgeseg_runtime.telemetry.webhook import WebhookSender
 

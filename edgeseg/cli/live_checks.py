@@ -34,7 +34,7 @@ class Checked:
     background: Image | None
 
 
-def check(live: LiveConfig, outputs: OutputConfig) -> Checked:
+def check(live: LiveConfig, outputs: OutputConfig, zones_file: Path | None) -> Checked:
     """Read and try what does not depend on the model. Raises UserError."""
     from edgeseg_runtime.segmenter import model_file
 
@@ -43,7 +43,7 @@ def check(live: LiveConfig, outputs: OutputConfig) -> Checked:
     capture = live.cameras.options()
     web, metrics = _addresses(live.viewer.web, live.outward.metrics)
     token = live.viewer.token() if web is not None else None
-    zones, remarks = _zones(live.outward.zones, drawn=web is not None)
+    zones, remarks = _zones(zones_file, drawn=web is not None)
     background = None
     if live.privacy.background not in (None, "blur"):
         from edgeseg_runtime.sources.images import read_picture

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from edgeseg.cli.byte_sizes import bytes_of
 from edgeseg.cli.camera_config import CameraConfig
-from edgeseg.cli.outward_config import EventConfig, PrivacyConfig
+from edgeseg.cli.outward_config import DeliveryConfig, PrivacyConfig
 from edgeseg.cli.record_config import RecordConfig
 from edgeseg.cli.stream_groups import LIVE
 from edgeseg.cli.viewer_config import ViewerConfig
@@ -30,7 +30,7 @@ class LiveModelConfig:
     skip_static: bool = False
     """Let the model rest while nothing changes in the picture, for a second at most."""
     smooth: bool = False
-    """Average the model's scores over a camera's frames, along their motion, so that masks flicker less."""
+    """Let masks flicker less: average scores along a camera's motion, or hold a class until three masks gainsay it."""
     adapt: bool = False
     """Use a smaller input while frames come faster than masks. For models exported with --dynamic-size."""
     model_memory: str | None = None
@@ -59,13 +59,12 @@ class LiveConfig:
     viewer: ViewerConfig = field(default_factory=ViewerConfig)
     recording: RecordConfig = field(default_factory=RecordConfig)
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
-    outward: EventConfig = field(default_factory=EventConfig)
+    outward: DeliveryConfig = field(default_factory=DeliveryConfig)
 
     @property
     def puts_out(self) -> bool:
         """Whether something is put out besides what `OutputConfig` names."""
-        outward = self.outward
-        places = (self.viewer.web, self.recording.record, outward.events, outward.webhook, outward.mqtt)
+        places = (self.viewer.web, self.recording.record, self.outward.webhook, self.outward.mqtt)
         return any(place is not None for place in places)
 
     def named(self) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeseg_runtime.stats import Spread, StreamStats, StreamSummary, spreads
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from edgeseg_runtime.instances.counting import Counts
     from edgeseg_runtime.live.status import CameraStatus, ModelStatus, OutputStatus, Percentiles, Status
     from edgeseg_runtime.live.summary import LiveSummary
+    from edgeseg_runtime.zones.areas import ZoneShares
 
 
 class LineOnTerminal:
@@ -52,6 +54,19 @@ class CameraLine(LineOnTerminal):
     def __call__(self, status: Status) -> None:
         """Show how it stands."""
         self.show(" | ".join(camera_text(camera) for camera in status.cameras))
+
+
+@contextmanager
+def live_line(kind: type[LineOnTerminal]) -> Iterator[Any]:
+    """Give the watcher that a terminal gets; None where stderr is none."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    line = kind()
+    try:
+        yield line
+    finally:
+        line.clear()
 
 
 def camera_text(camera: CameraStatus) -> str:
@@ -97,6 +112,15 @@ def count_texts(counts: Counts) -> list[str]:
     """Return what was counted at each line and zone."""
     texts = [f"line {count.line.name}: in {_numbers(count.into)}; out {_numbers(count.out)}" for count in counts.lines]
     return texts + [f"zone {count.zone.name}: entered by {_numbers(count.entered)}" for count in counts.zones]
+
+
+def area_texts(areas: ZoneShares) -> list[str]:
+    """Return how much of each zone each class covered on average, the largest first, down to a tenth of a percent."""
+    texts = []
+    for zone, classes in areas.items():
+        there = sorted(((share, name) for name, share in classes.items() if share >= 0.0005), reverse=True)
+        texts.append(f"zone {zone}: " + (", ".join(f"{share:.1%} {name}" for share, name in there) or "no class"))
+    return texts
 
 
 def _numbers(numbers: Mapping[str, int]) -> str:

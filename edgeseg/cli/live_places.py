@@ -34,6 +34,7 @@ class Places:
         model: ModelServer,
         spec: ModelSpec,
         live: LiveConfig,
+        zones_file: Path | None,
         checked: Checked,
         contract: Contract,
         cameras: Sequence[str],
@@ -44,8 +45,8 @@ class Places:
         record = snapshots = zones = None
         if live.recording.record is not None:
             record = Recording(self._recorder(live.recording, live.recording.record, contract, events))
-        if live.outward.zones is not None:
-            zones = self._zones(live.outward.zones, checked, cameras, events)
+        if zones_file is not None:
+            zones = self._zones(zones_file, checked, cameras, events)
         if checked.web is not None:
             from edgeseg_runtime.recording.snapshot import SnapshotSink
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgeseg_runtime.contract import Contract
     from edgeseg_runtime.sinks import Shot, Sink
     from edgeseg_runtime.sources import Source
+    from edgeseg_runtime.zones.areas import ZoneShares
 
 SNAPSHOTS = Path("snapshots")
 """Folder, where the stream was started or in that of its recordings, for pictures that somebody wanted kept."""
@@ -81,11 +82,16 @@ class OutputConfig:
 
 
 def open_sinks(
-    config: OutputConfig, source: Source | None, contract: Contract, snapshots: Path = SNAPSHOTS
+    config: OutputConfig,
+    source: Source | None,
+    contract: Contract,
+    snapshots: Path = SNAPSHOTS,
+    zones: Callable[[Shot], ZoneShares] | None = None,
 ) -> list[Sink[Any]]:
     """Open the outputs that are asked for; the window where none is and there is a display. No `source`: live ones.
 
-    `snapshots` is the folder for pictures that are kept by a key in the window.
+    `snapshots` is the folder for pictures that are kept by a key in the window; `zones` measures what lines tell of
+    zones.
 
     Raises OutputError when one cannot be opened, but a missing window only where it is the only one asked for, and
     ConfigError when one would overwrite the source.
@@ -102,7 +108,7 @@ def open_sinks(
     if config.masks is not None:
         sinks.append(MasksSink(config.masks, contract))
     if config.jsonl is not None:
-        sinks.append(JsonLinesSink(config.jsonl, masks=config.jsonl_masks))
+        sinks.append(JsonLinesSink(config.jsonl, masks=config.jsonl_masks, zones=zones))
     if config.csv is not None or config.coco is not None:
         sinks += _object_sinks(config, contract)
     if config.virtual_camera is not None:

@@ -1,4 +1,4 @@
-"""The flags that say what may be seen of a live stream, and who is told what happens in it."""
+"""The flags that say what may be seen of a stream, what is watched for in it, and who is told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from edgeseg.cli.stream_groups import EVENTS, PRIVACY
+from edgeseg.cli.stream_groups import DELIVERY, EVENTS, PRIVACY
 from edgeseg_runtime.errors import ConfigError
 
 
@@ -32,12 +32,19 @@ class PrivacyConfig:
 @Parameter(name="*", group=EVENTS)
 @dataclass(frozen=True)
 class EventConfig:
-    """What happens, and who is told."""
+    """What is watched for, live and in recordings."""
 
     zones: Path | None = None
-    """YAML file with named areas, which the viewer can draw; entering and leaving them become events."""
+    """YAML file with named areas by camera, which the viewer can draw; entering and leaving them become events."""
     events: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
-    """Write what happens (sources, zones, recordings, models) as JSON lines to this file; `-` is stdout."""
+    """Write what happens (zones, lines; live also sources, files, models) as JSON lines to this file; `-` is stdout."""
+
+
+@Parameter(name="*", group=DELIVERY)
+@dataclass(frozen=True)
+class DeliveryConfig:
+    """Who else is told."""
+
     webhook: str | None = None
     """Post events to this http or https URL, signed with EDGESEG_WEBHOOK_SECRET where that is set."""
     mqtt: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ class NamedSource:
     """One thing to stream."""
 
     name: str
-    """Unique; what events and several cameras' files call it."""
+    """Unique; what events, zones and several cameras' files call it."""
     spec: str
     """A URL, a path or a glob; for a camera of this machine, its number."""
     live: bool
@@ -37,7 +37,7 @@ class SourceConfig:
     """What to stream."""
 
     source: Annotated[tuple[str, ...], Parameter(show_default=False, negative_iterable=())] = ()
-    """A video, picture, folder, glob in quotes, or URL; several live ones can be named: door=rtsp://10.0.0.7/1."""
+    """A video, picture, folder, glob in quotes, or URL, named if wanted: door=rtsp://10.0.0.7/1; several if live."""
     camera: Annotated[tuple[int, ...], Parameter(show_default=False, negative_iterable=())] = ()
     """A camera of this machine, by number; 0 is the first."""
     limit: int | None = None
@@ -59,12 +59,17 @@ class SourceConfig:
 
 
 def _understand(text: str, name: str) -> NamedSource:
-    if (named := _NAME.fullmatch(text)) and "://" in named["spec"]:
+    if (named := _NAME.fullmatch(text)) and ("://" in named["spec"] or _only_named(text, named["spec"])):
         return NamedSource(named["name"], named["spec"], is_live(named["spec"]))
     if (given := text.partition("://")[0]) != text and "=" in given:
         name = given.rpartition("=")[0]
         raise ConfigError(f"--source {name!r}=…: a name is letters, digits, - and _, and begins with a letter")
     return NamedSource(name, text, is_live(text))
+
+
+def _only_named(text: str, spec: str) -> bool:
+    """Whether a text is a name and a path, and not a path with an equals sign in it."""
+    return Path(spec).exists() and not Path(text).exists()
 
 
 def is_live(spec: str) -> bool:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import atexit
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note
 from edgeseg.cli.live_config import LiveConfig
-from edgeseg.cli.live_line import CameraLine, LineOnTerminal, RecordingLine, count_texts, live_text, summary_text
-from edgeseg.cli.loading import EngineConfig, engine_facts, load_segmenter
-from edgeseg.cli.objects_config import ObjectConfig, check_objects
-from edgeseg.cli.outputs import OutputConfig, open_sinks
+from edgeseg.cli.live_line import CameraLine, live_line, live_text
+from edgeseg.cli.loading import EngineConfig
+from edgeseg.cli.objects_config import ObjectConfig
+from edgeseg.cli.outputs import OutputConfig
+from edgeseg.cli.outward_config import EventConfig
 from edgeseg.cli.source_config import SourceConfig
 from edgeseg.cli.stream_groups import STREAM
 from edgeseg_runtime.errors import ConfigError
@@ -28,12 +28,8 @@ from edgeseg_runtime.errors import ConfigError
 if TYPE_CHECKING:
     from types import FrameType
 
-    from edgeseg_runtime.instances.following import Follower
-    from edgeseg_runtime.pipeline import Model
-    from edgeseg_runtime.segmenter import Segmenter
     from edgeseg_runtime.stream import Stop
 
-INTERRUPTED = 130
 END_SECONDS = 3.0
 """A stream that has not ended so long after it was asked to is stuck."""
 
@@ -49,6 +45,7 @@ class StreamConfig:
     engine: EngineConfig = field(default_factory=EngineConfig)
     outputs: OutputConfig = field(default_factory=OutputConfig)
     objects: ObjectConfig = field(default_factory=ObjectConfig)
+    happening: EventConfig = field(default_factory=EventConfig)
     live: LiveConfig = field(default_factory=LiveConfig)
     json: bool = False
     """Print the summary as JSON on stdout."""
@@ -57,7 +54,7 @@ class StreamConfig:
         writers = [
             ("--json", self.json),
             ("--jsonl -", self.outputs.jsonl == "-"),
-            ("--events -", self.live.outward.events == "-"),
+            ("--events -", self.happening.events == "-"),
         ]
         if len(on_stdout := [flag for flag, wanted in writers if wanted]) > 1:
             raise ConfigError(f"{' and '.join(on_stdout)} both write to stdout; give all but one a file")
@@ -67,6 +64,9 @@ class StreamConfig:
         virtual = ["--virtual-camera"] if self.outputs.virtual_camera is not None else []
         if not sources[0].live and (flags := [*self.live.named(), *virtual]):
             raise ConfigError(f"{flags[0]} is for cameras and live streams, and {sources[0].spec} is a recording")
+        nothing_happens = self.happening.zones is None and not self.objects.count_line
+        if not sources[0].live and self.happening.events is not None and nothing_happens:
+            raise ConfigError("what happens in a recording happens in --zones or at a --count-line; --events needs one")
         if sources[0].live and self.outputs.coco is not None:
             raise ConfigError("--coco holds a recording, which has an end; --jsonl and --csv follow cameras")
         if len(sources) > 1 and self.outputs.video is not None:
@@ -95,52 +95,14 @@ def stream(*, config: StreamConfig) -> int:
       edgeseg stream --model model.onnx --source rtsp://10.0.0.7/cam --web 8080
       edgeseg stream --model m/ --camera 0 --record rec/ --record-on "person>5%"
       edgeseg stream --model m/ --camera 0 --count-line door=0.1,0.6,0.9,0.6
+      edgeseg stream --model m/ --source clip.mp4 --zones zones.yaml --events out.jsonl
     """
     with stop_on_signals() as stop:
         if config.what.sources[0].live:
             return _stream_live(config, stop)
-        return _stream_recording(config, stop)
+        from edgeseg.cli.recorded import stream_recording
 
-
-def _stream_recording(config: StreamConfig, stop: Stop) -> int:
-    from edgeseg_runtime.sources import open_source
-    from edgeseg_runtime.stream import StreamOptions, run_stream
-
-    source = open_source(config.what.sources[0].spec)
-    segmenter, lanes = load_segmenter(config.model, config.engine)
-    wanted = [*([config.objects.flag] if config.objects.followed else []), *config.outputs.of_objects]
-    check_objects(wanted, segmenter.contract, segmenter.path)
-    model, follower = _followed(config.objects, segmenter)
-    options = StreamOptions(lanes, config.what.limit, config.outputs.opacity, follower)
-    sinks = open_sinks(config.outputs, source, segmenter.contract)
-    with live_line(RecordingLine) as watch:
-        summary = run_stream(source, model, sinks, options, stop=stop, watch=watch)
-    for remark in summary.remarks:
-        note(f"note: {remark}")
-    if config.json:
-        counted = {} if follower is None else {"counts": follower.counts.as_dict()}
-        answer_json({**engine_facts(segmenter, config.engine, lanes), **summary.as_dict(), **counted})
-    else:
-        note(summary_text(summary))
-        for line in [] if follower is None else count_texts(follower.counts):
-            note(f"  {line}")
-        written = [str(path) for path in config.outputs.files]
-        if written and summary.emitted:
-            note(f"  wrote {', '.join(written)}")
-    if summary.ended != "interrupted":
-        return 0
-    note(f"interrupted after {summary.emitted} frames; the outputs hold what was done")
-    return INTERRUPTED
-
-
-def _followed(objects: ObjectConfig, segmenter: Segmenter) -> tuple[Model, Follower | None]:
-    """Return the model as the stream is to run it, and what follows its objects; None where nothing does."""
-    if not objects.followed:
-        return segmenter, None
-    from edgeseg_runtime.events import Events
-    from edgeseg_runtime.instances.following import Follower, Following, Watchful
-
-    return Watchful(segmenter), Follower("", Events(), Following(lines=objects.lines))
+        return stream_recording(config, stop)
 
 
 def _stream_live(config: StreamConfig, stop: Stop) -> int:
@@ -191,16 +153,3 @@ def _ignore_signals() -> None:
     """Keep an impatient ctrl-C from killing a process whose work is done: Python, while it ends, drops its handlers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-
-
-@contextmanager
-def live_line(kind: type[LineOnTerminal]) -> Iterator[Any]:
-    """Give the watcher that a terminal gets; None where stderr is none."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    line = kind()
-    try:
-        yield line
-    finally:
-        line.clear()

@@ -11,6 +11,7 @@
     │   ├── FrameError         a picture that is not uint8 H×W×3
     │   ├── SourceError        a camera, stream, file or folder that cannot be opened or read
     │   ├── OutputError        an output that cannot be opened or written
+    │   │   └── LostFrameError a frame that an output lost, for a reason that it tells of itself
     │   ├── DatasetError       a data set that cannot be read, with every bad file named
     │   ├── ConfigError        a setting outside what is allowed
     │   ├── CheckpointError    a checkpoint that is absent, damaged, or does not fit
@@ -60,6 +61,10 @@ class SourceError(UserError):
 
 class OutputError(UserError):
     """An output cannot be opened or written."""
+
+
+class LostFrameError(OutputError):
+    """A frame that an output lost for a reason that it tells of itself, in events of its own."""
 
 
 class DatasetError(UserError):

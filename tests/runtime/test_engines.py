@@ -238,6 +238,16 @@ def test_openvino_uses_as_many_threads_and_streams_as_asked(model: Any, threads:
     assert int(engine.compiled.get_property("NUM_STREAMS")) == lanes
 
 
+@pytest.mark.parametrize("cores", [1, 2, 4])
+def test_openvino_binds_its_threads_to_cores_only_where_it_has_them_all(
+    model: Any, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several programs of one thread each would otherwise all compute on the first core."""
+    monkeypatch.setattr("edgeseg_runtime.engines.openvino.usable_cores", lambda: cores)
+    engine = OpenVinoEngine(model(".onnx"), EngineOptions(threads=2))
+    assert engine.compiled.get_property("ENABLE_CPU_PINNING") is (cores <= 2)
+
+
 def test_counts_out_of_range_are_refused() -> None:
     with pytest.raises(EngineError, match=r"threads must be 0 .* or more, got -1"):
         EngineOptions(threads=-1)

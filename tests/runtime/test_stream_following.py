@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
-from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from edgeseg_runtime.chronicle import Chronicle
 from edgeseg_runtime.contract import Contract
-from edgeseg_runtime.events import Event, Events
+from edgeseg_runtime.events import Events
 from edgeseg_runtime.instances.following import Follower, Following
 from edgeseg_runtime.instances.lines import CountLine
 from edgeseg_runtime.instances.result import InstanceResult
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.result import Result
 from edgeseg_runtime.sinks.base import Shot, Sink
-from edgeseg_runtime.sources.base import Frame
+from edgeseg_runtime.sinks.lines import LineFile
 from edgeseg_runtime.stream import StreamOptions, run_stream
 from tests.runtime.instances.scripted import CONTRACT, at, scripted
+from tests.runtime.lanes import OneByOne
+from tests.runtime.numbers import Numbers
 
 pytestmark = pytest.mark.timeout(60)
 DOOR = CountLine("door", (0, 0.5), (1, 0.5))
-
-
-class Numbers:
-    """Frames that hold their own number; pictures without a time, or a clip of `fps`."""
-
-    def __init__(self, frames: int, fps: float | None = 25.0) -> None:
-        self.title, self.size, self.fps, self.length = "numbers", (120, 160), fps, frames
-        self.remarks: list[str] = []
-        self._index = 0
-
-    def read(self) -> Frame | None:
-        if self._index == self.length:
-            return None
-        image = np.full((120, 160, 3), self._index, np.uint8)
-        position = None if self.fps is None else self._index / self.fps
-        self._index += 1
-        return Frame(self._index - 1, image, time.monotonic(), position, f"{self._index - 1:06d}")
-
-    def close(self) -> None: ...
 
 
 class Walk:
@@ -53,7 +39,7 @@ class Walk:
     def __init__(self, fail_at: int | None = None) -> None:
         self._fail_at = fail_at
 
-    def lane(self) -> Callable[[Image], Result]:
+    def lane(self) -> OneByOne:
         dice = random.Random(id(object()))
 
         def run(image: Image) -> Result:
@@ -63,7 +49,7 @@ class Walk:
                 raise KeyError("a bug")
             return scripted([at(40, 30 + 2 * index), at(120, 110 - 2 * index)])
 
-        return run
+        return OneByOne(run)
 
 
 class Keep(Sink[tuple[int, ...]]):
@@ -87,24 +73,27 @@ class Keep(Sink[tuple[int, ...]]):
     def close(self) -> None: ...
 
 
-def follow(lanes: int, fps: float | None = 25.0) -> tuple[Keep, list[Event]]:
-    told: list[Event] = []
-    events = Events()
-    events.subscribe(told.append)
-    keep = Keep()
-    follower = Follower("", events, Following(lines=(DOOR,)))
-    run_stream(Numbers(40, fps), Walk(), [keep], StreamOptions(lanes, follow=follower))
-    return keep, told
+def follow(tmp_path: Path, lanes: int, fps: float | None = 25.0) -> tuple[Keep, list[dict[str, Any]]]:
+    keep, path = Keep(), tmp_path / f"{lanes}.jsonl"
+    chronicle = Chronicle("walk", following=Following(lines=(DOOR,)), lines=LineFile(str(path)))
+    run_stream(Numbers(40, fps), Walk(), [keep, chronicle], StreamOptions(lanes, follow=chronicle.follow))
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    return keep, [{key: value for key, value in event.items() if key != "at"} for event in told]
 
 
 @pytest.mark.parametrize("fps", [25.0, None])
-def test_objects_keep_their_ids_and_are_counted_whatever_the_number_of_lanes(fps: float | None) -> None:
-    alone, told = follow(1, fps)
-    several, told_too = follow(5, fps)
+def test_objects_keep_their_ids_and_are_counted_whatever_the_number_of_lanes(tmp_path: Path, fps: float | None) -> None:
+    alone, told = follow(tmp_path, 1, fps)
+    several, told_too = follow(tmp_path, 5, fps)
     assert alone.encoded == several.encoded == [result.ids for result in several.results]
     assert alone.encoded[1:] == 39 * [alone.encoded[1]]
-    assert [event.data for event in told] == [event.data for event in told_too]
-    assert {event.data["direction"] for event in told} == {"in", "out"} and len(told) == 2
+    assert told == told_too
+    assert {event["direction"] for event in told} == {"in", "out"} and len(told) == 2
+    for event in told:
+        assert (event["kind"], event["source"], event["line"]) == ("line.crossed", "walk", "door")
+        assert event["time"] == (None if fps is None else event["frame"] / fps)
+    # y = 30 + 2i and 110 - 2i pass the middle, 60, after frames 15 and 25, and are told a twentieth of 20 px beyond it
+    assert {event["direction"]: event["frame"] for event in told} == {"in": 16, "out": 26}
     counts = [result.counts.as_dict() for result in several.results if result.counts is not None]
     assert counts == [result.counts.as_dict() for result in alone.results if result.counts is not None]
     assert counts[-1]["lines"] == {"door": {"in": {"car": 1}, "out": {"car": 1}}}
@@ -123,7 +112,7 @@ def test_the_control_without_an_order_confuses_them() -> None:
 
 def test_a_lane_that_fails_ends_the_stream_and_nobody_waits_for_its_turn() -> None:
     keep = Keep()
-    options = StreamOptions(4, follow=Follower("", Events(), Following()))
+    options = StreamOptions(4, follow=Chronicle("", following=Following()).follow)
     with pytest.raises(KeyError, match="a bug"):
         run_stream(Numbers(40), Walk(fail_at=20), [keep], options)
     assert len(keep.results) <= 20
@@ -133,6 +122,6 @@ def test_a_lane_that_fails_ends_the_stream_and_nobody_waits_for_its_turn() -> No
 
 def test_a_limit_ends_it_as_it_ends_any_stream() -> None:
     keep = Keep()
-    options = StreamOptions(3, limit=7, follow=Follower("", Events(), Following()))
+    options = StreamOptions(3, limit=7, follow=Chronicle("", following=Following()).follow)
     assert run_stream(Numbers(40), Walk(), [keep], options).emitted == 7
     assert len(keep.results) == 7

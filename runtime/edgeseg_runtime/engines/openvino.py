@@ -51,10 +51,14 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "LATENCY" if options.lanes == 1 else "THROUGHPUT",
             "NUM_STREAMS": options.lanes,
             "INFERENCE_NUM_THREADS": self.threads,
+            # Left alone, OpenVINO binds its first thread to the first core, in every process: two programs of one
+            # thread each share that core and leave the others idle.
+            "ENABLE_CPU_PINNING": self.threads >= usable_cores(),
             "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
         }
         if options.device != "cpu":
-            del settings["NUM_STREAMS"], settings["INFERENCE_NUM_THREADS"]  # settings of the CPU plug-in alone
+            for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS", "ENABLE_CPU_PINNING"):
+                del settings[name]  # the CPU plug-in's alone
         try:
             if model.is_dynamic():
                 model.reshape([1, *self.contract.size, 3])

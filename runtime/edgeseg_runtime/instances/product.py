@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float32]
 
-_MATRICES, _VECTORS = 4 * 65536, 4 * 2304
+MATRICES, _VECTORS = 4 * 65536, 4 * 2304
 """Multiplications up to which OpenBLAS, which numpy brings, keeps a product on the calling thread: of two matrices,
 and where one of them is a vector (GEMM_MULTITHREAD_THRESHOLD times what `interface/gemm.c` and `gemv.c` name)."""
 
@@ -21,7 +21,7 @@ def product(left: Matrix, right: Matrix, result: Matrix) -> Matrix:
     rows, columns = result.shape
     if not result.size:
         return result
-    largest = _VECTORS if min(rows, columns) == 1 else _MATRICES
+    largest = _VECTORS if min(rows, columns) == 1 else MATRICES
     strip = max(1, largest // (left.shape[1] * min(rows, columns)))
     if strip >= max(rows, columns):
         return np.matmul(left, right, out=result)

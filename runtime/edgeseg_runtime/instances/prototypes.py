@@ -7,7 +7,6 @@ prototypes, cut off at the box. Its last step, the sigmoid, is left out: above 0
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor
 from typing import Any
 
 import numpy as np
@@ -62,15 +61,11 @@ def _patches(
     wide, high = placing.across * contract.width / columns, placing.down * contract.height / rows
     sums = np.empty((len(boxes), rows, columns), np.float32)
     product(coefficients, prototypes.reshape(count, rows * columns), sums.reshape(len(boxes), rows * columns))
+    # the first cells that matter, and those after the last
+    cells = np.floor(boxes.astype(np.float64) / (wide, high, wide, high) - 0.5).astype(np.intp)
+    first, end = np.maximum(cells[:, :2], 0), np.minimum(cells[:, 2:] + 2, (columns, rows))
     patches = []
-    for whole, (x0, y0, x1, y1) in zip(sums, boxes.tolist(), strict=True):
-        left, right = _cells(x0 / wide, x1 / wide, columns)
-        top, bottom = _cells(y0 / high, y1 / high, rows)
+    for whole, (left, top), (right, bottom) in zip(sums, first.tolist(), end.tolist(), strict=True):
         values = whole[top:bottom, left:right]
         patches.append(Patch(values, left * wide, top * high, (right - left) * wide, (bottom - top) * high, THRESHOLD))
     return patches
-
-
-def _cells(start: float, end: float, number: int) -> tuple[int, int]:
-    """Return the first cell and the one after the last whose values matter from `start` to `end`, in cells."""
-    return max(0, floor(start - 0.5)), min(number, floor(end - 0.5) + 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -25,7 +26,7 @@ class Region:
     inside: npt.NDArray[np.bool_]
     """Which pixels of the box at (top, left) belong to it."""
 
-    @property
+    @cached_property
     def area(self) -> int:
         """Number of pixels."""
         return int(np.count_nonzero(self.inside))

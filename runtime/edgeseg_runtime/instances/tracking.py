@@ -12,7 +12,7 @@ of their own class.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 from edgeseg_runtime.contract import Label, Selection
 from edgeseg_runtime.errors import ConfigError
-from edgeseg_runtime.instances.assignment import pairs
+from edgeseg_runtime.instances.assignment import pairs, weighed
 from edgeseg_runtime.instances.motion import corrected, first_seen, predicted
-from edgeseg_runtime.instances.overlap import box_overlap, regions_overlap
+from edgeseg_runtime.instances.overlap import RegionOverlaps, box_overlap
 from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.instances.result import InstanceResult
 
@@ -122,8 +122,9 @@ class Tracker:
                 ids[number] = self._see(found[int(number)], result, int(number))
         self._correct(found, result)
         self._keep(lambda track: track.id != NO_ID or track.seen_at >= self._at)
-        for number in _without(sure, found):
-            ids[number] = self._begin(result, int(number))
+        begun = _without(sure, found)
+        for number, name in zip(begun, self._begin(result, begun), strict=True):
+            ids[number] = name
         return tuple(ids)
 
     def _carry_to(self, at: float) -> None:
@@ -142,13 +143,17 @@ class Tracker:
         shares = box_overlap(expected.boxes, result.boxes[objects])
         labels = np.array([track.label for track in remembered])
         shares[(labels[:, None] != result.labels[objects][None]) | (shares < least)] = 0
-        if masks:
-            centres = np.array([(track.box[:2] + track.box[2:]) / 2 for track in remembered])
+        if not masks:
+            found = pairs(shares)
+        else:
+            boxes = np.stack([track.box for track in remembered])
+            centres = (boxes[:, :2] + boxes[:, 2:]) / 2
             shifts = np.rint((expected.place[:, :2] - centres)[:, ::-1]).astype(np.intp)
             regions = [track.region for track in remembered]
-            shares = regions_overlap(regions, [result.regions[number] for number in objects], shifts, shares)
-        shares[shares < least] = 0
-        return {int(objects[column]): int(tracks[row]) for row, column in pairs(shares)}
+            seen = [result.regions[number] for number in objects]
+            overlaps = RegionOverlaps(regions, seen, shifts, shares, least)
+            found = pairs(weighed(overlaps.most, shares, overlaps.exact))
+        return {int(objects[column]): int(tracks[row]) for row, column in found}
 
     def _see(self, row: int, result: InstanceResult, number: int) -> int:
         """Let a track remember the object that it was given; return its id."""
@@ -165,13 +170,14 @@ class Tracker:
             seen = corrected(self._motion.kept(rows), result.boxes[list(found)])
             self._motion = self._motion.replaced(rows, seen)
 
-    def _begin(self, result: InstanceResult, number: int) -> int:
-        """Begin a track of an object that no track was given; return its id."""
-        name = self._new_id() if self._options.hits == 1 else NO_ID
-        box, label = result.boxes[number], int(result.labels[number])
-        self._tracks.append(_Track(name, label, 1, self._at, box, result.regions[number]))
-        self._motion = self._motion.joined(first_seen(box[None]))
-        return name
+    def _begin(self, result: InstanceResult, numbers: Rows) -> list[int]:
+        """Begin a track of each object that no track was given; return their ids."""
+        names = [self._new_id() if self._options.hits == 1 else NO_ID for _ in numbers]
+        for number, name in zip(numbers, names, strict=True):
+            label, region = int(result.labels[number]), result.regions[number]
+            self._tracks.append(_Track(name, label, 1, self._at, result.boxes[number], region))
+        self._motion = self._motion.joined(first_seen(result.boxes[numbers]))
+        return names
 
     def _new_id(self) -> int:
         self._last_id += 1
@@ -214,5 +220,6 @@ def _split(objects: Rows, which: Flags) -> tuple[Rows, Rows]:
     return objects[which[objects]], objects[~which[objects]]
 
 
-def _without(rows: Rows, others: Collection[int]) -> Rows:
-    return np.array([row for row in rows if row not in others], np.intp)
+def _without(rows: Rows, others: Iterable[int]) -> Rows:
+    out = set(others)
+    return np.array([row for row in rows.tolist() if row not in out], np.intp)

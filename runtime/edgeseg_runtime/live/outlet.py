@@ -8,7 +8,7 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Any
 
-from edgeseg_runtime.errors import EdgesegError
+from edgeseg_runtime.errors import EdgesegError, LostFrameError
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.live.status import OutputStatus
 from edgeseg_runtime.sinks.base import Shot, Sink
@@ -16,13 +16,15 @@ from edgeseg_runtime.sinks.base import Shot, Sink
 _log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 5.0
-"""An output that keeps failing says so at most this often."""
+"""How long an output must not fail before it counts as sound again."""
 
 
 class Outlet:
     """Queues shots for a sink, the newest ones if it is too slow, and drives it from one thread.
 
-    That is a thread of its own, or, for a sink that says `in_main_thread`, whoever calls `pump`.
+    That is a thread of its own, or, for a sink that says `in_main_thread`, whoever calls `pump`. When the sink begins
+    to fail, `output.failed` {output, error} says so, and `output.resumed` {output} when it has not failed for
+    QUIET_SECONDS and writes. What a sink tells of itself (LostFrameError) is only counted.
     """
 
     def __init__(self, sink: Sink[Any], events: Events) -> None:
@@ -34,7 +36,7 @@ class Outlet:
         self._written = 0
         self._dropped: Counter[str] = Counter()
         self._error: str | None = None
-        self._told_at = float("-inf")
+        self._failed_at: float | None = None
         self._thread: Thread | None = None
         if not sink.in_main_thread:
             self._thread = Thread(target=self._work, name=f"edgeseg-{sink.name}", daemon=True)
@@ -103,10 +105,14 @@ class Outlet:
         except Exception as error:
             with self._changed:
                 self._dropped["failed"] += 1
-            self._failed(_line(error))
+            if isinstance(error, LostFrameError):
+                self._error = str(error)
+            else:
+                self._failed(_line(error))
         else:
             with self._changed:
                 self._written += 1
+            self._worked()
 
     def _guard(self, action: Any) -> None:
         try:
@@ -116,9 +122,14 @@ class Outlet:
 
     def _failed(self, line: str) -> None:
         self._error = line
-        if monotonic() - self._told_at >= QUIET_SECONDS:
-            self._told_at = monotonic()
+        if self._failed_at is None:
             self._events.publish("output.failed", output=self.sink.name, error=line)
+        self._failed_at = monotonic()
+
+    def _worked(self) -> None:
+        if self._failed_at is not None and monotonic() - self._failed_at >= QUIET_SECONDS:
+            self._failed_at = None
+            self._events.publish("output.resumed", output=self.sink.name)
 
 
 def _line(error: Exception) -> str:

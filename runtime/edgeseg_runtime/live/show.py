@@ -12,7 +12,7 @@ from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.draw import color_table
 from edgeseg_runtime.errors import EdgesegError, FrameError
 from edgeseg_runtime.events import Events
-from edgeseg_runtime.live.outlet import QUIET_SECONDS, Outlet
+from edgeseg_runtime.live.outlet import Outlet
 from edgeseg_runtime.live.track import Track
 from edgeseg_runtime.preprocess import Image, check_frame
 from edgeseg_runtime.result import Result
@@ -20,6 +20,9 @@ from edgeseg_runtime.sinks.base import Shot
 from edgeseg_runtime.sources.base import Frame
 
 _log = logging.getLogger(__name__)
+
+QUIET_SECONDS = 5.0
+"""Filters that keep failing say so at most this often."""
 
 Filter = Callable[[Shot], Image]
 """From a shot to the picture that outputs may see in place of its frame's, for privacy and the like."""

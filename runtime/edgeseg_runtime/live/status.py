@@ -59,7 +59,7 @@ class ModelStatus:
     """Five failures within a minute, and not yet a whole minute without one since."""
     restarts: int
     smoothed: bool = False
-    """Whether scores are averaged over time."""
+    """Whether masks are smoothed over time."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Frames by input size (`360×480`), where that adapts to load."""
 

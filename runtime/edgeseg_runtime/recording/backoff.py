@@ -24,13 +24,17 @@ class Backoff:
         """Whether it is time to try."""
         return self._clock() >= self._due
 
+    @property
+    def worked_for(self) -> float:
+        """Seconds since it first worked after the last failure; 0 if it has not."""
+        return 0.0 if self._works_since is None else self._clock() - self._works_since
+
     def failed(self) -> None:
         """Wait before the next try, longer than last time unless it had worked for long."""
-        now = self._clock()
-        if self._works_since is not None and now - self._works_since >= LONGEST:
+        if self.worked_for >= LONGEST:
             self._wait = FIRST
         self._works_since = None
-        self._due = now + self._wait
+        self._due = self._clock() + self._wait
         self._wait = min(2 * self._wait, LONGEST)
 
     def worked(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeseg_runtime import extras
 from edgeseg_runtime.contract import Contract
-from edgeseg_runtime.errors import OutputError
+from edgeseg_runtime.errors import LostFrameError, OutputError
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.recording.encoder import Chunk, Encoder
 from edgeseg_runtime.recording.gate import Gate
@@ -63,7 +63,7 @@ class Recorder:
     def put(self, shot: Shot, holds: bool, now: float) -> None:
         """Record the shot of `now` seconds if that is wanted, or hold it back for a recording that begins soon.
 
-        Raises OutputError for one that was to be recorded and could not be.
+        Raises LostFrameError for one that was to be recorded and could not be.
         """
         if self._begins_anew(shot, now):
             self._cut()
@@ -77,7 +77,7 @@ class Recorder:
             if chunk is not None:
                 self._writer.hold(chunk)
         elif not self._written(chunk, shot.result.contract):
-            raise OutputError(f"not recorded: {self._writer.failing}")
+            raise LostFrameError(f"not recorded: {self._writer.failing}")
 
     def idle(self) -> None:
         """See to what is due while no frame comes."""

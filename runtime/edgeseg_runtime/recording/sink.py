@@ -61,7 +61,7 @@ class RecordSink(Sink[bool]):
         return self._condition is not None and shot.masked_at is not None and self._condition.holds(shot.result.area())
 
     def write(self, shot: Shot, encoded: bool) -> None:
-        """Record. Raises OutputError for a frame that could not be, or has no time of the kind wanted.
+        """Record. Raises LostFrameError for a frame that could not be, OutputError for one without a time.
 
         The next one may be written all the same. Frames of the last second before that are then saved, too.
         """

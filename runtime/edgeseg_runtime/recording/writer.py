@@ -20,6 +20,9 @@ from edgeseg_runtime.recording.shelf import Shelf
 ROOM_BYTES = 4 << 20
 """Free space that a disk which was full must have before it is tried again."""
 
+STEADY_SECONDS = 2.0
+"""How long frames must have been written again before that is told: a disk that is full again at once is no news."""
+
 Publish = Callable[..., None]
 """Takes an event's kind, and its data by name."""
 
@@ -46,7 +49,8 @@ class Writer:
         self._errors = (OSError, OutputError, extras.require("av", "live").FFmpegError)
         self._ring = PreRoll(ring_seconds)
         self._backoff = Backoff(clocks.monotonic)
-        self._cause = ""
+        self._told: set[str] = set()
+        """Causes told since the last time all was well."""
         self.segment: Segment | None = None
         """The file being written."""
         self.failing: str | None = None
@@ -90,8 +94,9 @@ class Writer:
             self._ring.push(chunk)
         if self.segment is not None and self.segment.frames:
             self._backoff.worked()
-            if self.failing is not None:
-                self.failing = None
+            self.failing = None
+            if self._told and self._backoff.worked_for >= STEADY_SECONDS:
+                self._told.clear()
                 self._publish("record.resumed", name=self.segment.name)
         return self.segment is not None
 
@@ -112,14 +117,15 @@ class Writer:
         self._shelf.prune()
 
     def fail(self, error: Exception) -> None:
-        """Wait for a while, and say why: once, unless the cause changes."""
+        """Wait for a while, and say why: each cause once, until all was well in between."""
         self._backoff.failed()
         reason, cause = str(error), repr(error)
         if isinstance(error, OSError) and error.strerror:
             reason, cause = f"{error.strerror}: {error.filename or self._shelf.folder}", error.strerror
-        if self.failing is None or cause != self._cause:
+        if cause not in self._told:
             self._publish("record.failed", reason=reason)
-        self.failing, self._cause = reason, cause
+        self._told.add(cause)
+        self.failing = reason
 
     def _begin(self, chunks: Sequence[Chunk], encoder: Encoder, about: Mapping[str, Any]) -> bool:
         """Write frames to a new file. Returns False if none of them got there."""

@@ -70,11 +70,7 @@ def load(spec: ModelSpec, memory_bytes: int | None) -> tuple[Served, dict[str, A
 def _check_wishes(spec: ModelSpec, contract: Contract, file: Path) -> None:
     """Raise ConfigError where a model cannot be used as it is wanted."""
     if spec.smooth and contract.task == "instance":
-        raise ConfigError(f"--smooth averages scores of classes, and {file} finds objects; --track steadies those")
-    if spec.smooth and contract.output != "scores":
-        raise ConfigError(
-            f"--smooth averages the scores of a model, and {file} ends in a mask; export it with --output scores"
-        )
+        raise ConfigError(f"--smooth steadies masks of classes, and {file} finds objects; --track steadies those")
     if spec.track and contract.task != "instance":
         raise ConfigError(f"--track follows objects, and {file} only tells classes; it needs an instance model")
 

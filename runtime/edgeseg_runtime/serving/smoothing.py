@@ -1,33 +1,40 @@
-"""Scores smoothed over time, in the process that runs the model: there they need not be sent anywhere."""
+"""What a model says smoothed over time, in the process that runs it: there it need not be sent anywhere."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from edgeseg_runtime.contract import Contract
-from edgeseg_runtime.decode import Scores
 from edgeseg_runtime.preprocess import Image, content_size
 from edgeseg_runtime.temporal.cut import CutDetector
 from edgeseg_runtime.temporal.flow import LEAST_SIDE
+from edgeseg_runtime.temporal.hysteresis import LabelSmoother
 from edgeseg_runtime.temporal.smooth import ScoreSmoother
 from edgeseg_runtime.temporal.thumbnail import Thumbnail, thumbnail
 
+Said = npt.NDArray[Any]
+"""A model's output without the batch axis: float32 (classes, h, w) scores, or a uint8 mask of its input's size."""
+
 
 class Smoothing:
-    """Smooths each camera's scores by its own past, which ends with a cut, after a gap, and where sizes change.
+    """Smooths each camera's scores or masks by its own past, which ends with a cut, after a gap, or where sizes change.
 
-    Lives and ends with the model's process, so no score of another model is ever mixed in.
+    Lives and ends with the model's process, so nothing that another model said is ever mixed in.
     """
 
     def __init__(self) -> None:
         self._pasts: dict[str, _Past] = {}
 
     def smooth(
-        self, scores: Scores, image: Image, contract: Contract, camera: str, frame: tuple[int, int], captured_at: float
-    ) -> Scores:
-        """Return scores to decode in place of `scores`, float32 (classes, h, w).
+        self, said: Said, image: Image, contract: Contract, camera: str, frame: tuple[int, int], captured_at: float
+    ) -> Said:
+        """Return what to decode in place of `said`, which is left as it is.
 
-        `image` is the model's input that they were made from, and `frame` the (height, width) of the camera's picture;
+        `image` is the model's input that it was made from, and `frame` the (height, width) of the camera's picture;
         `captured_at` is on the monotonic clock. To be called once for each frame of a camera, in order.
         """
         rows, columns = content_size(*frame, contract)
@@ -35,7 +42,11 @@ class Smoothing:
         past = self._pasts.get(camera)
         if past is None or past.sizes != (contract.size, look.shape):
             past = self._pasts[camera] = _Past(contract, look)
-        return past.smooth(scores, look, captured_at)
+        if contract.output == "scores":
+            return past.smooth(said, look, captured_at)
+        mask = said.copy()  # a letterbox's padding is no part of the picture, and stays
+        mask[:rows, :columns] = past.smooth(np.ascontiguousarray(said[:rows, :columns]), look, captured_at)
+        return mask
 
 
 class _Past:
@@ -44,13 +55,16 @@ class _Past:
     def __init__(self, contract: Contract, look: Thumbnail) -> None:
         self.sizes = contract.size, look.shape
         # In a strip too low to find motion in, the past stays where it is.
-        self._smoother = ScoreSmoother(contract, motion=min(look.shape[:2]) >= LEAST_SIDE)
+        motion = min(look.shape[:2]) >= LEAST_SIDE
+        self._smoother: ScoreSmoother | LabelSmoother = (
+            ScoreSmoother(contract, motion=motion) if contract.output == "scores" else LabelSmoother(motion=motion)
+        )
         self._cuts = CutDetector()
 
-    def smooth(self, scores: Scores, look: Thumbnail, captured_at: float) -> Scores:
+    def smooth(self, said: Said, look: Thumbnail, captured_at: float) -> Said:
         if self._cuts.cut(look):
             self._smoother.reset()
-        return self._smoother.smooth(scores, look, captured_at)
+        return self._smoother.smooth(said, look, captured_at)
 
 
 def _look(content: Image, contract: Contract) -> Thumbnail:

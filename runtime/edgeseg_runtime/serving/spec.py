@@ -24,7 +24,7 @@ class ModelSpec:
     contract: Contract | None = None
     """For a file that carries none, or in place of the one it carries."""
     smooth: bool = False
-    """Average a camera's scores with those of its frames before. Needs a model that gives scores."""
+    """Smooth a camera's scores, or the masks of a model that ends in one, over its frames. Needs a model of classes."""
     track: bool = False
     """Tell of objects that are unsure, too: a tracker makes use of them. Needs a model that finds objects."""
     adapt: bool = False

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from time import monotonic
 from time import time as wall_time
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from edgeseg_runtime.errors import OutputError
 from edgeseg_runtime.instances.result import InstanceResult
 from edgeseg_runtime.instances.rle import to_coco
 from edgeseg_runtime.sinks.base import Shot, Sink
+from edgeseg_runtime.sinks.lines import LineFile
 
-STDOUT = "-"
+if TYPE_CHECKING:
+    from edgeseg_runtime.zones.areas import ZoneShares
 
 
 class JsonLinesSink(Sink[str]):
@@ -27,30 +26,22 @@ class JsonLinesSink(Sink[str]):
 
     With an instance model, `objects` is a list of {"class", "score", "box": [left, top, right, bottom] in pixels, "id"
     where it has one}, and with `masks` also {"mask": COCO's RLE}; where objects are followed, `counts` is what was
-    counted so far (see `instances.counting.Counts`). Lines go straight to the final name and are flushed one by one,
-    so that another program can follow them; a line is either whole or not there.
+    counted so far (see `instances.counting.Counts`). With `zones`, which measures them, there is {"zones": {zone:
+    {class: share of the zone}}}.
     """
 
     name = "jsonl"
     backlog = 64
 
-    def __init__(self, target: str, *, masks: bool = False) -> None:
-        self._target, self._masks = target, masks
-        self._file: TextIO
-        if target == STDOUT:
-            self._file = sys.stdout
-            return
-        try:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            self._file = Path(target).open("w", encoding="utf-8")  # noqa: SIM115 - closed by close()
-        except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+    def __init__(self, target: str, *, masks: bool = False, zones: Callable[[Shot], ZoneShares] | None = None) -> None:
+        self._masks, self._zones = masks, zones
+        self._lines = LineFile(target)
 
     def encode(self, shot: Shot) -> str:
         """Measure the areas and format the line."""
         frame = shot.frame
         time = None if frame.position is None else round(frame.position, 4)
-        area = {name: round(share, 6) for name, share in shot.result.area().items()}
+        area = _rounded(shot.result.area())
         line: dict[str, Any] = {"frame": frame.index, "name": frame.name, "time": time, "area": area}
         if frame.camera and shot.masked_at is not None:
             line |= {
@@ -62,28 +53,22 @@ class JsonLinesSink(Sink[str]):
             line["objects"] = described(shot.result, masks=self._masks)
             if shot.result.counts is not None:
                 line["counts"] = shot.result.counts.as_dict()
+        if self._zones is not None:
+            line["zones"] = {zone: _rounded(classes) for zone, classes in self._zones(shot).items()}
         return json.dumps(line, ensure_ascii=False)
 
     def write(self, shot: Shot, encoded: str) -> None:  # noqa: ARG002
         """Write the line. Raises OutputError, but not when the reader of stdout has had enough."""
-        try:
-            self._file.write(encoded + "\n")
-            self._file.flush()
-        except BrokenPipeError:
-            # What Python still holds for stdout would raise once more when the process ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
-            self.wanted = False
-        except OSError as error:
-            raise OutputError(f"{self._target} cannot be written: {error.strerror}") from error
+        self._lines.put(encoded)
+        self.wanted = self._lines.wanted
 
     def close(self) -> None:
         """Close the file; stdout stays open."""
-        if self._target == STDOUT:
-            return
-        try:
-            self._file.close()
-        except OSError as error:
-            raise OutputError(f"{self._target} cannot be written: {error.strerror}") from error
+        self._lines.close()
+
+
+def _rounded(shares: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(share, 6) for name, share in shares.items()}
 
 
 def described(result: InstanceResult, *, masks: bool) -> list[dict[str, Any]]:

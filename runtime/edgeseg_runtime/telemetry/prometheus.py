@@ -20,7 +20,7 @@ _FAMILIES: dict[str, tuple[str, str]] = {
     "edgeseg_model_info": ("gauge", "The model that serves now; always 1."),
     "edgeseg_model_degraded": ("gauge", "1 while the model failed five times or more in the last minute."),
     "edgeseg_model_restarts_total": ("counter", "Restarts of the engine after it hung or died."),
-    "edgeseg_model_smoothed": ("gauge", "1 where scores are averaged over time."),
+    "edgeseg_model_smoothed": ("gauge", "1 where masks are smoothed over time."),
     "edgeseg_model_frames_total": ("counter", "Frames by the model's input size, where that adapts to load."),
     "edgeseg_captured_total": ("counter", "Frames that the camera gave."),
     "edgeseg_frames_total": ("counter", "Captured frames by what became of them; with those in flight they add up."),

@@ -45,7 +45,8 @@ class ZoneEvents:
     """Publishes `zone.enter` and `zone.leave` with zone, class and share, for one camera. Used by one thread.
 
     Every enter is followed by its leave: with `reason` "stale" where nothing is known any more (no mask for a while, a
-    model without that class, zones redrawn), and then without a share. What was about to enter begins anew.
+    model without that class, zones redrawn) or "ended" with the stream, and then without a share. What was about to
+    enter begins anew.
     """
 
     def __init__(self, events: Events, camera: str = "", rule: ZoneRule | None = None) -> None:
@@ -58,18 +59,18 @@ class ZoneEvents:
         return [place for place, presence in self._places.items() if presence.inside]
 
     def update(self, shares: ZoneShares, masked_at: float) -> None:
-        """Take the shares of a new mask, made from a frame that was captured at `masked_at` (monotonic seconds)."""
+        """Take the shares of a new mask, made from a frame of `masked_at`: seconds of any clock that runs forwards."""
         seen = {(zone, name): share for zone, classes in shares.items() for name, share in classes.items()}
         for place in [place for place in self._places if place not in seen]:
-            self._forget(place)
+            self._forget(place, "stale")
         for place, share in seen.items():
             if self._rule.watches(place[1]):
                 self._judge(place, share, masked_at)
 
-    def reset(self) -> None:
+    def reset(self, reason: str = "stale") -> None:
         """Nothing is known any more: what was inside leaves, with the reason."""
         for place in list(self._places):
-            self._forget(place)
+            self._forget(place, reason)
 
     def _judge(self, place: tuple[str, str], share: float, at: float) -> None:
         presence = self._places.setdefault(place, _Presence())
@@ -83,9 +84,9 @@ class ZoneEvents:
             presence.inside, presence.since = not presence.inside, None
             self._publish("zone.enter" if presence.inside else "zone.leave", place, {"share": round(share, 6)})
 
-    def _forget(self, place: tuple[str, str]) -> None:
+    def _forget(self, place: tuple[str, str], reason: str) -> None:
         if self._places.pop(place).inside:
-            self._publish("zone.leave", place, {"reason": "stale"})
+            self._publish("zone.leave", place, {"reason": reason})
 
     def _publish(self, kind: str, place: tuple[str, str], data: dict[str, float | str]) -> None:
         zone, name = place

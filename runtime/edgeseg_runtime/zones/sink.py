@@ -102,7 +102,7 @@ class ZoneSink(Sink[None]):
         """What is inside leaves: nobody watches any more."""
         with self._lock:
             for camera in self._cameras.values():
-                self._forget(camera)
+                self._forget(camera, "ended")
 
     def _measure(self, camera: _Camera, shot: Shot) -> None:
         at, last = shot.masked_at, camera.measured
@@ -113,6 +113,6 @@ class ZoneSink(Sink[None]):
             camera.measured = ZoneReading(at, shares)
             camera.events.update(shares, at)
 
-    def _forget(self, camera: _Camera) -> None:
+    def _forget(self, camera: _Camera, reason: str = "stale") -> None:
         camera.measured = None
-        camera.events.reset()
+        camera.events.reset(reason)

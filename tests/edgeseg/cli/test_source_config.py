@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edgeseg.cli.source_config import NamedSource, SourceConfig, is_live
@@ -35,3 +37,13 @@ def test_sources_have_names_given_or_counted() -> None:
     assert SourceConfig(("key=value.mp4",)).sources == [NamedSource("source1", "key=value.mp4", False)]
     cameras = SourceConfig((), (0, 3)).sources
     assert cameras == [NamedSource("camera0", "0", True), NamedSource("camera3", "3", True)]
+
+
+def test_a_recording_can_be_named_unless_that_is_how_its_file_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("clip.mp4").touch()
+    assert SourceConfig(("door=clip.mp4",)).sources == [NamedSource("door", "clip.mp4", False)]
+    Path("door=clip.mp4").touch()
+    assert SourceConfig(("door=clip.mp4",)).sources == [NamedSource("source1", "door=clip.mp4", False)]

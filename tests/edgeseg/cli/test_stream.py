@@ -20,7 +20,7 @@ import onnx
 import pytest
 
 from edgeseg.cli.app import run
-from edgeseg_runtime.contract import Contract
+from edgeseg_runtime.contract import Contract, Output
 from edgeseg_runtime.stats import STAGES
 
 if TYPE_CHECKING:
@@ -183,6 +183,13 @@ def test_without_a_display_a_window_beside_other_outputs_is_left_out(
         (["--source", "CLIP", "--video", "out.mov"], ".mp4 or .avi"),
         (["--source", "CLIP", "--video", "CLIP"], "is what is being read"),
         (["--source", "CLIP", "--jsonl", "CLIP"], "is what is being read"),
+        (["--source", "CLIP", "--zones", "ZONES", "--events", "CLIP"], "is what is being read"),
+        (["--source", "CLIP", "--events", "e.jsonl"], "--events needs one"),
+        (["--source", "CLIP", "--zones", "ZONES", "--events", "-", "--json"], "both write to stdout"),
+        (["--source", "CLIP", "--zones", "missing.yaml"], "the zones missing.yaml cannot be read"),
+        (["--source", "CLIP", "--zones", "EMPTY"], "has no zones"),
+        (["--source", "CLIP", "--zones", "SEVERAL"], "is about door, yard; say which made this: --source NAME=FILE"),
+        (["--source", "CLIP", "--webhook", "http://127.0.0.1:9/"], "--webhook is for cameras and live streams"),
         (["--source", "CLIP", "--opacity", "2", "--none"], "opacity must be in 0..1"),
         (["--source", "CLIP", "--limit", "0", "--none"], "limit must be at least 1"),
         (["--source", "CLIP", "--threads", "-1", "--none"], "--threads must be positive"),
@@ -195,6 +202,11 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     tmp_path: Path, model: str, clip: str, arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before, there = Path(clip).read_bytes(), {"CLIP": clip, "MODEL": model, "REC": str(tmp_path / "rec")}
+    for name, cameras in (("ZONES", ["door"]), ("SEVERAL", ["door", "yard"]), ("EMPTY", [])):
+        file = tmp_path / f"{name}.yaml"
+        zone = "[{name: all, points: [[0, 0], [1, 0], [1, 1]]}]"
+        file.write_text("cameras: {" + ", ".join(f"{camera}: {zone}" for camera in cameras) + "}")
+        there[name] = str(file)
     assert stream("--model", model, *[there.get(value, value) for value in arguments]) == 2
     told = capfd.readouterr()
     assert message in " ".join(told.err.split())
@@ -437,24 +449,22 @@ def test_on_a_terminal_a_line_is_kept_up_to_date(
     assert "dropped" in shown[0]
 
 
+@pytest.mark.parametrize("output", ["scores", "mask"])
 def test_smoothing_is_off_unless_asked_for_and_told_at_the_end(
-    tmp_path: Path, model: str, serve: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    colour_contract: Contract,
+    tiny_model: TinyModel,
+    output: Output,
+    serve: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    model = tiny_model(replace(colour_contract, output=output), tmp_path / "model.onnx")
     camera = ["--source", serve("live/1000"), "--none", "--limit", "5"]
     assert stream("--model", model, *camera, "--smooth") == 0
     assert "masks smoothed over time" in capsys.readouterr().err
     assert stream("--model", model, *camera, "--json") == 0
     told = capsys.readouterr()
     assert json.loads(told.out)["model"]["smoothed"] is False and "smoothed" not in told.err
-
-
-def test_a_model_that_ends_in_a_mask_cannot_be_smoothed(
-    tmp_path: Path, colour_contract: Contract, tiny_model: TinyModel, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tiny_model(replace(colour_contract, output="mask"), tmp_path / "mask.onnx")
-    assert stream("--model", path, "--camera", "0", "--none", "--smooth") == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "mask.onnx ends in a mask; export it with --output scores" in told
 
 
 def test_a_model_whose_size_is_open_gets_smaller_while_frames_come_too_fast_for_it(
@@ -552,3 +562,62 @@ def test_a_virtual_camera_shows_the_pictures(
     for frame in frames:  # red, green or blue, as the camera gives it
         picture = cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_I420)
         assert sorted(picture.reshape(-1, 3).mean(0).round(-1).tolist())[2] >= 200
+
+
+ZONES = "cameras: {door: [{name: left, points: [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}]}"
+
+
+def test_zones_of_a_recording_are_measured_and_its_events_have_its_own_time(
+    tmp_path: Path, model: str, colour_clip: ColourClip, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two seconds of red, green, blue in turn, then a second of red alone."""
+    clip, zones, events, table = (tmp_path / name for name in ("clip.avi", "z.yaml", "e.jsonl", "f.jsonl"))
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for index in range(60):
+        left = index if 20 <= index < 40 else 0
+        frame = np.full((48, 64, 3), 30, np.uint8)
+        frame[:, 32:, 2] = 220
+        frame[:, :32, 1 if left else 2] = 220
+        cv2.imwrite(str(pictures / f"{index:03d}.png"), frame)
+    zones.write_text(ZONES)
+    arguments = ["--zones", zones, "--events", events, "--jsonl", table, "--lanes", "3"]
+    assert stream("--model", model, "--source", pictures, *arguments) == 0
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    assert [(one["kind"], one["class"], one["frame"], one["time"]) for one in told] == [
+        ("zone.enter", "red", 13, None),
+        ("zone.leave", "red", 33, None),
+        ("zone.enter", "green", 33, None),
+        ("zone.enter", "red", 53, None),
+        ("zone.leave", "green", 53, None),
+        ("zone.leave", "red", 59, None),
+    ]
+    assert {one["source"] for one in told} == {"source1"}
+    measured = [json.loads(line)["zones"]["left"] for line in table.read_text().splitlines()]
+    assert [one["green"] for one in measured] == [float(20 <= index < 40) for index in range(60)]
+    shown = capsys.readouterr().err
+    assert "zone left: 66.7% red, 33.3% green" in shown and str(events) in shown
+
+    colour_clip(clip, 30)  # ten frames a second
+    assert stream("--model", model, "--source", f"door={clip}", "--zones", zones, "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["zones"]["left"] == pytest.approx({"red": 1 / 3, "green": 1 / 3, "blue": 1 / 3}, abs=1e-6)
+    assert "counts" not in summary
+
+
+def test_events_of_a_recording_alone_open_no_window_and_can_be_piped(
+    tmp_path: Path, model: str, colour_clip: ColourClip, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip, zones = colour_clip(tmp_path / "clip.avi", 1), tmp_path / "z.yaml"
+    zones.write_text(ZONES)
+    folder = tmp_path / "stills"
+    folder.mkdir()
+    capture = cv2.VideoCapture(str(clip))
+    picture = capture.read()[1]
+    for index in range(16):
+        cv2.imwrite(str(folder / f"{index:02d}.png"), picture)
+    assert stream("--model", model, "--source", f"door={folder}", "--zones", zones, "--events", "-") == 0
+    told = capsys.readouterr()
+    kinds = [(one["kind"], one["source"], one["frame"]) for one in map(json.loads, told.out.splitlines())]
+    assert kinds == [("zone.enter", "door", 13), ("zone.leave", "door", 15)]
+    assert "no window" not in told.err

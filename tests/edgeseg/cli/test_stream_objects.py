@@ -88,6 +88,37 @@ def test_a_recordings_objects_are_followed_into_every_file(
     assert video.stat().st_size > 1000
 
 
+def test_a_recordings_objects_are_counted_in_zones_by_its_own_time(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two blocks with their feet in the lower half, one of them for a second only."""
+    clip, zones, events, lines = (tmp_path / name for name in ("clip.avi", "z.yaml", "e.jsonl", "o.jsonl"))
+    writer = cv2.VideoWriter(str(clip), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
+    for index in range(20):
+        image = np.zeros((48, 64, 3), np.uint8)
+        image[16:32, 16:32, 2] = 250
+        if index < 10:
+            image[32:, 48:, 1] = 250
+        writer.write(image)
+    writer.release()
+    zones.write_text("cameras: {any: [{name: floor, points: [[0, 0.5], [1, 0.5], [1, 1], [0, 1]]}]}")
+    outputs = ["--events", events, "--jsonl", lines, "--zones", zones]
+    assert stream("--model", model, "--source", clip, "--track", *outputs, "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["counts"]["zones"] == {"floor": {"inside": {"red": 1}, "entered": {"red": 1, "green": 1}}}
+    assert set(summary["zones"]["floor"]) == {"red", "green", "blue"}
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    assert all(one["time"] == one["frame"] / 10 for one in told)
+    objects = [(one["kind"], one["class"], one["frame"]) for one in told if one["kind"].startswith("object")]
+    assert sorted(objects[:2]) == [("object.entered", "green", 4), ("object.entered", "red", 4)]
+    assert sorted(objects[2:]) == [("object.left", "green", 19), ("object.left", "red", 19)]
+    assert ("zone.enter", "green", 5) in [(one["kind"], one.get("class"), one["frame"]) for one in told]
+    assert [json.loads(line)["counts"]["zones"]["floor"]["inside"] for line in lines.read_text().splitlines()][8] == {
+        "red": 1,
+        "green": 1,
+    }
+
+
 def test_without_tracking_only_what_is_sure_is_there_and_nobody_has_an_id(
     tmp_path: Path, model: str, pictures: str
 ) -> None:
@@ -169,7 +200,7 @@ def test_objects_of_a_live_camera(
 @pytest.mark.parametrize(
     ("flags", "instance", "message"),
     [
-        (["--smooth"], True, "--smooth averages scores of classes"),
+        (["--smooth"], True, "--smooth steadies masks of classes"),
         (["--track"], False, "--track follows objects"),
         (["--csv", "o.csv"], False, "--csv is about objects"),
     ],

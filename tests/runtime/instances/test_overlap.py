@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg_runtime.instances.overlap import box_overlap, region_overlap, regions_overlap
+from edgeseg_runtime.instances.overlap import RegionOverlaps, Shares, box_overlap, region_overlap
 from edgeseg_runtime.instances.region import EMPTY, Region
 
 SIDE = st.integers(0, 20)
@@ -60,8 +60,51 @@ def test_masks_count_where_both_have_one_and_boxes_elsewhere() -> None:
     one, other = [Region(0, 0, upper), EMPTY], [Region(0, 0, lower), Region(0, 0, upper)]
     boxes = np.full((2, 2), 0.7)
     still = np.zeros((2, 2), np.intp)
-    np.testing.assert_allclose(regions_overlap(one, other, still, boxes), np.array([[0, 1], [0.7, 0.7]]))
+    np.testing.assert_allclose(table(RegionOverlaps(one, other, still, boxes)), np.array([[0, 1], [0.7, 0.7]]))
     down = np.array([[2, 0], [0, 0]])
-    np.testing.assert_allclose(regions_overlap(one, other, down, boxes), np.array([[1, 0], [0.7, 0.7]]))
+    np.testing.assert_allclose(table(RegionOverlaps(one, other, down, boxes)), np.array([[1, 0], [0.7, 0.7]]))
     apart = np.array([[0, 0.7], [0, 0]])
-    np.testing.assert_allclose(regions_overlap(one, other, still, apart), np.array([[0, 1], [0, 0]]))
+    np.testing.assert_allclose(table(RegionOverlaps(one, other, still, apart)), np.array([[0, 1], [0, 0]]))
+
+
+def test_less_than_the_least_is_nothing() -> None:
+    left, wide = np.zeros((4, 8), bool), np.ones((4, 8), bool)
+    left[:, :2] = True
+    boxes, still = np.ones((1, 1)), np.zeros((1, 2), np.intp)
+    for least, expected in ((0.25, 0.25), (0.26, 0.0)):
+        overlaps = RegionOverlaps([Region(0, 0, left)], [Region(0, 0, wide)], still, boxes, least)
+        assert overlaps.exact(0, 0) == expected
+    assert RegionOverlaps([EMPTY], [EMPTY], still, boxes * 0.2, 0.3).most.tolist() == [[0]]
+
+
+def table(overlaps: RegionOverlaps) -> Shares:
+    """What all pairs are that can be one."""
+    rows, columns = overlaps.most.shape
+    return np.array(
+        [
+            [overlaps.exact(row, column) if overlaps.most[row, column] else 0.0 for column in range(columns)]
+            for row in range(rows)
+        ]
+    )
+
+
+@given(st.lists(REGIONS, max_size=5), st.lists(REGIONS, max_size=5), st.integers(-9, 9), st.integers(-9, 9))
+def test_no_pair_is_more_than_was_said_at_most(one: list[Region], other: list[Region], down: int, right: int) -> None:
+    shifts = np.array([(down, right)] * len(one), np.intp).reshape(-1, 2)
+    overlaps = RegionOverlaps(one, other, shifts, np.full((len(one), len(other)), 0.3))
+    assert overlaps.most.shape == (len(one), len(other))
+    for row, column in np.ndindex(*overlaps.most.shape):
+        assert overlaps.exact(row, column) <= overlaps.most[row, column]
+
+
+def test_no_pair_of_large_ones_is_more_than_was_said_at_most_although_not_all_pixels_are_counted() -> None:
+    rng = np.random.default_rng(5)
+    places, sides = rng.integers(0, 60, (5, 2)).tolist(), rng.integers(60, 160, (5, 2)).tolist()
+    shares = (0.02, 0.1, 0.5, 0.9, 1.0)
+    regions = [
+        Region(top, left, rng.random(size) < share)
+        for (top, left), size, share in zip(places, sides, shares, strict=True)
+    ]
+    overlaps = RegionOverlaps(regions, regions, np.zeros((5, 2), np.intp), np.ones((5, 5)))
+    for row, column in np.ndindex(5, 5):
+        assert overlaps.exact(row, column) <= overlaps.most[row, column]

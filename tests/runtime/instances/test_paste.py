@@ -68,7 +68,7 @@ def test_it_is_what_one_pixel_at_a_time_gives(drawn: list[tuple[Patch, list[floa
 
 
 @pytest.mark.parametrize("cells", [(1, 1), (1, 7), (5, 1), (28, 28), (30, 40)])
-@pytest.mark.parametrize("size", [(60, 80), (31, 47), (20, 23)])
+@pytest.mark.parametrize("size", [(60, 80), (31, 47), (20, 23), (500, 700)])
 def test_over_the_whole_frame_it_is_torchs_interpolation(cells: tuple[int, int], size: tuple[int, int]) -> None:
     torch = pytest.importorskip("torch")
     height, width = size

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from edgeseg.data.scene import LABELS as STREET
 from edgeseg_runtime.contract import Contract, Selection
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.instances import tracking
+from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.instances.result import InstanceResult
 from edgeseg_runtime.instances.tracking import NO_ID, Tracker, TrackerOptions, sure_ones, unsure_thresholds
 from tests.runtime.instances.scripted import CAR, CONTRACT, PERSON, Thing, at, scripted
@@ -197,6 +199,74 @@ def test_whatever_moves_steadily_keeps_its_id(
     times = [index / rate for index in range(20)]
     ids = run(Tracker(), [[at(80 + across * t, 80 + down * t, width, height)] for t in times], times)
     assert ids == [[NO_ID]] + 19 * [[1]]
+
+
+def crowd(seed: int, count: int = 40, frames: int = 10) -> list[list[Thing]]:
+    """Blobs of two classes that wander over one another, come and go, and now and then are seen badly."""
+    dice = np.random.default_rng(seed)
+    places, speeds = dice.uniform((0, 20), (160, 120), (count, 2)), dice.normal(0, 25, (count, 2))
+    sizes, labels = dice.uniform(14, 46, (count, 2)), dice.integers(0, 2, count)
+    shapes = [np.where(dice.random((5, 5)) < 0.7, 1, -1).astype(np.float32) for _ in range(count)]
+    script = []
+    for index in range(frames):
+        trembling = places + speeds * index * PERIOD + dice.normal(0, 1, (count, 2))
+        scores = np.where(dice.random(count) < 0.15, 0.3, dice.uniform(0.6, 0.9, count))
+        script.append(
+            [
+                at(*trembling[one], *sizes[one], label=int(labels[one]), score=float(scores[one]), values=shapes[one])
+                for one in np.flatnonzero(dice.random(count) < 0.9)
+            ]
+        )
+    return script
+
+
+class EveryPair:
+    """In place of `RegionOverlaps`: all pairs, counted in whole pictures."""
+
+    def __init__(
+        self,
+        one: Sequence[Region],
+        other: Sequence[Region],
+        shifts: npt.NDArray[np.intp],
+        boxes: npt.NDArray[np.float64],
+        least: float,
+    ) -> None:
+        self.most = boxes.copy()
+        mine = [picture(region, (int(down), int(right))) for region, (down, right) in zip(one, shifts, strict=True)]
+        theirs = [picture(region, (0, 0)) for region in other]
+        for row, column in np.argwhere(boxes > 0).tolist():
+            a, b = mine[row], theirs[column]
+            if a.any() and b.any():
+                self.most[row, column] = (a & b).sum() / (a | b).sum()
+        self.most[self.most < least] = 0
+
+    def exact(self, row: int, column: int) -> float:  # noqa: ARG002
+        raise AssertionError("everything is known")
+
+
+def picture(region: Region, shift: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    drawn = np.zeros((920, 960), np.bool_)
+    rows, columns = region.inside.shape
+    top, left = 400 + region.top + shift[0], 400 + region.left + shift[1]
+    drawn[top : top + rows, left : left + columns] = region.inside
+    return drawn
+
+
+def every_assignment(weights: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
+    rows, columns = linear_sum_assignment(weights, maximize=True)
+    found = zip(rows.tolist(), columns.tolist(), strict=True)
+    return [pair for pair in found if weights[pair] > 0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_crowd_is_followed_as_by_one_who_compares_all_with_all(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = crowd(seed)
+    quick = run(Tracker(), script)
+    monkeypatch.setattr(tracking, "RegionOverlaps", EveryPair)
+    monkeypatch.setattr(tracking, "weighed", lambda most, _roughly, _weigh: most)
+    monkeypatch.setattr(tracking, "pairs", every_assignment)
+    assert quick == run(Tracker(), script)
+    assert len({number for frame in quick for number in frame}) > 30
 
 
 @pytest.mark.parametrize("values", [{"hits": 0}, {"keep_seconds": 0}, {"sure_overlap": 0}, {"new_overlap": 1.2}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from edgeseg_runtime.recording import RecordOptions, RecordSink
 from edgeseg_runtime.recording.backoff import LONGEST, Backoff
+from edgeseg_runtime.recording.muxer import Written
 from edgeseg_runtime.recording.partial import PartialFile
 from tests.runtime.recording.conftest import offer
 
@@ -286,3 +288,34 @@ def test_a_disk_that_fails_for_long_is_tried_seldom_and_told_once(
     assert log.kinds == ["record.started", "record.failed"]
     sink.close()
     assert log.kinds == ["record.started", "record.failed", "record.stopped"]
+
+
+def test_a_disk_that_takes_frames_for_a_moment_now_and_then_is_told_of_once(
+    tmp_path: Path, make_shot: MakeShot, log: Log, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else fills it up again at once: 20 s of that, then there is room."""
+    sink = RecordSink(RecordOptions(tmp_path), CLASSES, log.events, fake_time.clocks)
+    put, left = PartialFile.write, [0]
+
+    def write(file: PartialFile, written: Written) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            left[0] = 40  # which the next try may write: a second that was held back, and one more
+            raise OSError(28, os.strerror(28), str(tmp_path))
+        put(file, written)
+
+    monkeypatch.setattr(PartialFile, "write", write)
+    taken = []
+    for index in range(400):
+        fake_time.monotonic += 0.05
+        taken.append(offer(sink, make_shot(index, index / 20)))
+    assert sum(one and not before for before, one in itertools.pairwise(taken)) >= 2  # it did go to and fro
+    assert log.kinds.count("record.failed") == 1 and "record.resumed" not in log.kinds
+    left[0] = 10**9
+    for index in range(400, 700):
+        fake_time.monotonic += 0.05
+        offer(sink, make_shot(index, index / 20))
+    assert sink.status()[""].failing is None
+    sink.close()
+    assert log.kinds.count("record.failed") == log.kinds.count("record.resumed") == 1
+    assert log.kinds.index("record.failed") < log.kinds.index("record.resumed")

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from edgeseg_runtime.errors import ConfigError, MissingExtraError, OutputError
+from edgeseg_runtime.errors import ConfigError, LostFrameError, MissingExtraError, OutputError
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.recording import RecordOptions, RecordSink
 from edgeseg_runtime.result import SemanticResult
@@ -56,7 +56,7 @@ def test_a_frame_too_small_to_encode_is_told_and_the_next_ones_are_recorded(
     sink = RecordSink(RecordOptions(tmp_path), CLASSES, log.events, fake_time.clocks)
     for index in range(5):
         tiny = make_shot(index, index / 20)
-        with pytest.raises(OutputError, match="not recorded: a frame of 1×1"):
+        with pytest.raises(LostFrameError, match="not recorded: a frame of 1×1"):
             sink.write(_shrunk(tiny), False)
     assert [event.kind for event in log.seen] == ["record.started", "record.failed"]
     assert "1×1" in log.seen[-1].data["reason"]

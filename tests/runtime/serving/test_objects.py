@@ -164,7 +164,7 @@ def test_what_a_model_cannot_do_is_refused_in_one_line(
     tmp_path: Path, serve_model: MakeServer, forward: ModelSpec
 ) -> None:
     path = write_instance_model(instance_contract(), tmp_path / "model.onnx")
-    with pytest.raises(ConfigError, match=r"--smooth averages scores of classes, and .* finds objects"):
+    with pytest.raises(ConfigError, match=r"--smooth steadies masks of classes, and .* finds objects"):
         serve_model(ModelSpec(path, threads=1, smooth=True))
     with pytest.raises(ConfigError, match=r"--track follows objects, and .* only tells classes"):
         serve_model(replace(forward, track=True))

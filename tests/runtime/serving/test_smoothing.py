@@ -1,4 +1,4 @@
-"""Scores averaged over a camera's frames, in the process that runs the model."""
+"""Scores and masks smoothed over a camera's frames, in the process that runs the model."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 from edgeseg_runtime.contract import ColorOrder, Contract, Label, Resize
 from edgeseg_runtime.decode import Scores
-from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.live.base import Moment
 from edgeseg_runtime.preprocess import Image, to_input
 from edgeseg_runtime.serving.server import ModelServer
 from edgeseg_runtime.serving.smoothing import Smoothing
 from edgeseg_runtime.serving.spec import ModelSpec
+from edgeseg_runtime.temporal.hysteresis import LabelSmoother
 from edgeseg_runtime.temporal.smooth import ScoreSmoother
 from edgeseg_runtime.temporal.thumbnail import thumbnail
 
@@ -137,13 +137,45 @@ def test_without_being_asked_nothing_is_smoothed(forward: ModelSpec, serve_model
         assert classes(server, frame, Moment("door", at)) == {wanted}
 
 
-def test_a_model_that_ends_in_a_mask_is_refused(
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+def test_of_a_model_that_ends_in_a_mask_the_labels_are_smoothed_where_the_frame_is(resize: Resize) -> None:
+    contract = replace(BOX, output="mask", resize=resize)
+    smoothing, alone = Smoothing(), LabelSmoother()
+    rows = 64 if resize == "letterbox" else 96
+    dice = np.random.default_rng(7)
+    for index in range(8):
+        frame = np.ascontiguousarray(texture(0, 60, 200)[:, 2 * index : 2 * index + 120])
+        image = to_input(frame, contract)
+        mask = dice.integers(0, 3, (96, 128), np.uint8)
+        before = mask.copy()
+        look = thumbnail(np.ascontiguousarray(image[:rows, :, ::-1]))
+        expected = mask.copy()
+        expected[:rows] = alone.smooth(mask[:rows], look, 5 + index / 15)
+        shown = smoothing.smooth(mask, image, contract, "door", (60, 120), 5 + index / 15)
+        np.testing.assert_array_equal(shown, expected)
+        np.testing.assert_array_equal(mask, before)
+    assert (shown[:rows] != mask[:rows]).any()
+
+
+def test_a_served_model_that_ends_in_a_mask_holds_a_class_until_three_masks_gainsay_it(
     tmp_path: Path, colour_contract: Contract, tiny_model: TinyModel, forward: ModelSpec, serve_model: MakeServer
 ) -> None:
     path = tiny_model(replace(colour_contract, output="mask"), tmp_path / "mask.onnx")
-    with pytest.raises(ConfigError, match=r"--smooth averages the scores of a model, and .*mask.onnx ends in a mask"):
-        serve_model(ModelSpec(path, threads=1, smooth=True))
-    server = serve_model(replace(forward, smooth=True))
-    with pytest.raises(ConfigError, match="ends in a mask"):
-        server.swap(ModelSpec(path, threads=1, smooth=True))
-    assert classes(server, shades(200, 10), None) == {0}  # the old one serves on
+    server = serve_model(ModelSpec(path, threads=1, smooth=True))
+    assert server.status().smoothed
+    red, greenish = shades(200, 10), shades(90, 120)
+
+    def shown(frame: Image, at: float, camera: str = "door") -> set[int]:
+        return classes(server, frame, Moment(camera, at))
+
+    assert shown(red, 10.0) == {0}
+    assert [shown(greenish, 10.0 + step / 10) for step in (1, 2)] == [{0}, {0}]
+    assert shown(greenish, 10.2, "yard") == {1}  # another camera
+    assert classes(server, greenish, None) == {1}  # a picture that stands for itself
+    assert shown(greenish, 10.3) == {1}
+    assert shown(red, 10.4) == {1}
+    assert shown(red, 11.5) == {0}  # after a gap in time
+    plain = serve_model(ModelSpec(path, threads=1))
+    assert [classes(plain, frame, Moment("door", at)) for frame, at in ((red, 1.0), (greenish, 1.1))] == [{0}, {1}]
+    server.swap(replace(forward, smooth=True))  # from masks to scores
+    assert shown(greenish, 11.6) == {1}

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,11 @@ def under_load(paint: Paint) -> Iterator[Callable[[ModelServer], Load]]:
 
 
 def children() -> int:
-    return sum(len(Path(f"/proc/self/task/{task.name}/children").read_text().split()) for task in tasks())
+    count = 0
+    for task in tasks():
+        with suppress(FileNotFoundError):  # a thread that has ended meanwhile has none
+            count += len((task / "children").read_text().split())
+    return count
 
 
 def tasks() -> list[Path]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from edgeseg_runtime.preprocess import Mask
 from edgeseg_runtime.zones import Zone, ZoneAreas, ZoneShares
+from edgeseg_runtime.zones import areas as areas_module
 from edgeseg_runtime.zones.file import MOST_ZONES
 
 NAMES = ("sky", "road", "car")
@@ -43,13 +46,13 @@ def test_shares_are_those_of_counting_pixel_by_pixel(
 def test_the_zones_follow_the_frame_size_and_are_drawn_once_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     zone = Zone("left", ((0, 0), (0.5, 0), (0.5, 1), (0, 1)))
     drawn: list[tuple[int, int]] = []
-    draw = ZoneAreas._draw
+    draw = areas_module._drawn
 
-    def counted(self: ZoneAreas, height: int, width: int) -> None:
+    def counted(zones: Sequence[Zone], height: int, width: int) -> areas_module._Raster:
         drawn.append((height, width))
-        draw(self, height, width)
+        return draw(zones, height, width)
 
-    monkeypatch.setattr(ZoneAreas, "_draw", counted)
+    monkeypatch.setattr(areas_module, "_drawn", counted)
     areas = ZoneAreas([zone])
     for size in ((4, 8), (4, 8), (6, 4), (6, 4)):
         mask = np.zeros(size, np.uint8)
@@ -63,7 +66,7 @@ def test_many_zones_that_overlap_in_more_ways_than_a_byte_counts() -> None:
     zones = [Zone(str(number), tuple(map(tuple, rng.random((3, 2))))) for number in range(MOST_ZONES)]
     areas, mask = ZoneAreas(zones), rng.integers(0, 3, (60, 80), dtype=np.uint8)
     shares = areas.shares(mask, NAMES)
-    assert areas._raster.dtype == np.uint16
+    assert areas._raster is not None and areas._raster.numbers.dtype == np.uint16
     for name, classes in by_counting(zones, mask).items():
         assert shares[name] == pytest.approx(classes)
 
