@@ -40,14 +40,18 @@ def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterab
         yield from bar.track(items, total=total, description=label)
 
 
-def table(title: str, headers: list[str], rows: list[list[str]]) -> None:
-    """Print a table on stdout; the first column is text, the others are numbers."""
+def table(title: str, headers: list[str], rows: list[list[str]], *, sentences: bool = False) -> None:
+    """Print a table on stdout; the first column is text, the others are numbers.
+
+    With `sentences` the last one holds some, which take the lines they need, so that no number is cut.
+    """
     from rich.console import Console
     from rich.table import Table
 
     view = Table(title=title, title_justify="left")
     for number, header in enumerate(headers):
-        view.add_column(header, justify="left" if number == 0 else "right", no_wrap=True)
+        wrapped = sentences and number == len(headers) - 1
+        view.add_column(header, justify="left" if wrapped or number == 0 else "right", no_wrap=not wrapped)
     for row in rows:
         view.add_row(*row)
     # A pipe has no width of its own: give it room, so that no number is cut.

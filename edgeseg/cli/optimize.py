@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, error_line, note, table
+from edgeseg.optimize.space import PRECISIONS, Precision
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
 
@@ -24,14 +26,14 @@ class BudgetConfig:
     max_drop: float | None = None
     """Most points of mIoU that may be lost against the float original at full size; as few as can be if not given."""
     min_gain: Annotated[float | None, Parameter(show_default=False)] = None
-    """Points of mIoU that a training must be able to gain; as many as --max-drop, or 0.5, if not given."""
+    """Points of mIoU that a training or mixed files must be able to gain; --max-drop, or 0.5, if not given."""
     budget_minutes: float | None = None
     """Start nothing new after so many minutes; --resume goes on later."""
     target: Path | None = None
     """bench.json of this model on another machine: latencies are then ESTIMATES for it, by ratios of like files."""
 
     def __post_init__(self) -> None:
-        if self.budget_minutes is not None and self.budget_minutes <= 0:
+        if self.budget_minutes is not None and not self.budget_minutes > 0:
             raise ConfigError(f"--budget-minutes must be more than 0, got {self.budget_minutes:g}")
 
 
@@ -47,13 +49,8 @@ class GridConfig:
     """Input sizes, as shares of the one it was trained at."""
     prune: Annotated[tuple[float, ...], Several] = (0.0, 0.3, 0.5)
     """Shares of the channels to remove; each above 0 is a fine-tuning, if it comes to that."""
-    precisions: Annotated[tuple[Literal["float32", "bf16", "int8", "qat"], ...], Several] = (
-        "float32",
-        "bf16",
-        "int8",
-        "qat",
-    )
-    """Arithmetic; `qat` is int8 after quantisation-aware training."""
+    precisions: Annotated[tuple[Precision, ...], Several] = PRECISIONS
+    """Arithmetic; `mixed` is int8 with some layers left in float, `qat` int8 after quantisation-aware training."""
     engines: Annotated[tuple[Literal["openvino", "onnxruntime"], ...], Several] = ("openvino", "onnxruntime")
     """Engines."""
     threads: Annotated[tuple[int, ...], Parameter(consume_multiple=True, show_default=False)] = ()
@@ -92,8 +89,8 @@ class EffortConfig:
         ):
             if value is not None and value < least:
                 raise ConfigError(f"--{flag} must be at least {least}, got {value}")
-        if self.seconds <= 0:
-            raise ConfigError(f"--seconds must be more than 0, got {self.seconds:g}")
+        if not 0 < self.seconds < inf:
+            raise ConfigError(f"--seconds must be more than 0 and not endless, got {self.seconds:g}")
 
 
 @Parameter(name="*")
@@ -112,10 +109,15 @@ def optimize(run: Path, /, *, config: OptimizeConfig, resume: bool = False, json
     """Find the model that meets a budget: resolution, pruning, precision, engine and threads.
 
     RUN is a run folder or a .safetensors checkpoint. Cheap trials come first:
-    latencies of untrained shapes, then masks, and training only where it could
-    still win. The choice is the highest mIoU within the budget, the faster one if
-    equal, and has passed the parity gate. Smaller nets are taken to be no slower,
-    and coarser ones no more accurate: what cannot win is not tried.
+    latencies of untrained shapes, then masks, then layers put back to float, and
+    training only where it could still win. The choice is the highest mIoU within
+    the budget, the faster one if equal, and has passed the parity gate. Smaller
+    nets are taken to be no slower, and coarser ones no more accurate: what cannot
+    win is not tried.
+
+    `mixed` leaves the fewest layers in float with which int8 holds --max-drop, or,
+    without that, loses 0.3 points at most against float32 of the same size and
+    weights. It is built where int8 (which is tried, too) is in time and loses more.
 
     Leaves in --out: chosen/ (the file, choice.json with the reason, report.html),
     trials.csv, optimize.json, pareto.png, the runs that were trained, and
@@ -132,7 +134,7 @@ def optimize(run: Path, /, *, config: OptimizeConfig, resume: bool = False, json
 
       edgeseg optimize runs/camvid --latency 12ms --max-drop 0.5
       edgeseg optimize runs/camvid --latency 12ms --max-drop 0.5 --resume
-      edgeseg optimize runs/camvid --latency 4ms --prune 0 --precisions bf16 int8 --threads 1 2
+      edgeseg optimize runs/camvid --latency 4ms --prune 0 --precisions bf16 mixed --threads 1 2
       edgeseg optimize runs/camvid --latency 30ms --target raspberry/bench.json
 
     Parameters
@@ -147,15 +149,16 @@ def optimize(run: Path, /, *, config: OptimizeConfig, resume: bool = False, json
     for package in ("onnx", "onnxscript", "onnxsim", "openvino", "nncf"):
         require(package, "export")
     from edgeseg.cli.optimize_parts import assemble
-    from edgeseg.optimize.choice import HEADERS, cells
     from edgeseg.optimize.run import run_search
+    from edgeseg.optimize.table import HEADERS, cells
 
     parts = assemble(run, config, resume)
     result = run_search(parts, " ".join(["edgeseg", *sys.argv[1:]]), note)
     if json:
         answer_json(result.document)
     else:
-        table(f"Trials ({parts.latency_label})", list(HEADERS), [cells(row) for row in result.table])
+        rows = [cells(row) for row in result.table]
+        table(f"Trials ({parts.latency_label})", list(HEADERS), rows, sentences=True)
         if result.met:
             print(result.text)
     if not result.met:

@@ -46,7 +46,7 @@ def assemble(run: Path, config: OptimizeConfig, resume: bool) -> Parts:
     data = Subset.of(everything, min(count, len(everything)))
     pictures = labelled_pictures(data, checkpoint.contract.names)
     calibration = None
-    if any(variant.precision == "int8" for variant in variants):
+    if any(variant.calibrated for variant in variants):
         calibration = calibration_set(
             checkpoint, effort.calibration, effort.calibration_count, effort.seed, progress=progress
         )

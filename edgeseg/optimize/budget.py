@@ -11,6 +11,9 @@ from edgeseg_runtime.errors import ConfigError
 DEFAULT_GAIN = 0.5
 """Points of mIoU; chance moves the score of a hundred pictures by about as much."""
 
+MIXED_DROP = 0.3
+"""Points of mIoU that a mixed file may lose against the float32 file of its size and weights where no drop is given."""
+
 ROUNDING = 1e-9
 """A bound that is met exactly must not be missed by the last bit of a sum."""
 
@@ -44,14 +47,24 @@ class Budget:
                 raise ConfigError(f"--{flag} must be 0 or more points of mIoU, got {value:g}")
 
     @property
-    def gain(self) -> float:
-        """What a training must be able to gain to be paid for, as a share (0..1) of mIoU.
+    def gain_points(self) -> float:
+        """What a training must be able to gain to be paid for, in points of mIoU.
 
         By default `max_drop`: nothing can be that much better than a trial that holds it, so training ends with the
         first that meets both bounds.
         """
         points = self.min_gain if self.min_gain is not None else self.max_drop
-        return (DEFAULT_GAIN if points is None else points) / 100 + ROUNDING
+        return DEFAULT_GAIN if points is None else points
+
+    @property
+    def gain(self) -> float:
+        """The same as a share (0..1)."""
+        return self.gain_points / 100 + ROUNDING
+
+    @property
+    def mixed_drop(self) -> float:
+        """Most points that a mixed file may lose: against the original with `max_drop`, else see MIXED_DROP."""
+        return MIXED_DROP if self.max_drop is None else self.max_drop
 
     def floor(self, original: float) -> float:
         """Return the lowest mIoU (0..1) allowed for an original of mIoU `original`; -inf without a bound."""

@@ -1,88 +1,12 @@
-"""From what was measured to a table, a Pareto front, a choice and its reason in words."""
+"""The choice and its reason in words, or what came nearest and would help."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 from edgeseg.optimize.budget import Budget
-from edgeseg.optimize.records import Outcome, Record
-from edgeseg.optimize.space import Trial
-from edgeseg_bench.pareto import front
-
-
-@dataclass(frozen=True)
-class Row:
-    """A trial, or a file that was never run, as it stands in the table. None: not measured. mIoU in 0..100."""
-
-    resolution: float
-    prune: float
-    precision: str
-    engine: str
-    threads: int | None
-    latency_ms: float | None
-    latency_of: str | None
-    """`file`: the finished one; `shape`: a net of the same shape whose weights were not trained."""
-    mean_iou: float | None
-    """Over all pictures."""
-    quick_mean_iou: float | None
-    """Over the few that are looked at first."""
-    drop: float | None
-    """Points below the original; negative: above."""
-    agreement: float | None
-    """Share of pixels (0..1) with the class that its own PyTorch net gives."""
-    verdict: str
-    trial: Trial | None
-
-    @property
-    def title(self) -> str:
-        """What tells this row from the others."""
-        return str(self.trial)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {name: value for name, value in asdict(self).items() if name != "trial"}
-
-
-def rows(outcome: Outcome) -> list[Row]:
-    """Return a row for every file and number of threads that has a latency, and one for each file that has none."""
-    table = []
-    for record in outcome.records:
-        measured: list[int | None] = [*sorted(record.latency_ms)]
-        table += [_row(outcome, record, threads) for threads in measured or [None]]
-    return table
-
-
-def _row(outcome: Outcome, record: Record, threads: int | None) -> Row:
-    variant = record.variant
-    trial = None if threads is None else Trial(variant, threads)
-    confirmed = record.confirmed.get(threads) if threads is not None else None
-    latency = record.latency_ms.get(threads) if threads is not None else None
-    is_best = trial is not None and trial == outcome.best
-    same_file = outcome.best is not None and outcome.best.variant == variant
-    verdict = record.verdict or ("chosen" if is_best else f"slower than {outcome.best}" if same_file else "not tried")
-    return Row(
-        **vars(variant),
-        threads=threads,
-        latency_ms=confirmed.latency_ms if confirmed else latency,
-        latency_of="file" if confirmed else "shape" if latency is not None else None,
-        mean_iou=None if record.mean_iou is None else 100 * record.mean_iou,
-        quick_mean_iou=None if record.estimate is None else 100 * record.estimate.mean_iou,
-        drop=None if record.mean_iou is None else 100 * (outcome.original - record.mean_iou),
-        agreement=max((found.agreement for found in record.confirmed.values()), default=None),
-        verdict=verdict,
-        trial=trial,
-    )
-
-
-def front_of(table: Sequence[Row]) -> list[Row]:
-    """Return the rows that no other beats in both latency and mIoU, fastest first; only those that have both."""
-    known = [row for row in table if row.latency_ms is not None and row.mean_iou is not None]
-    points = [(row.latency_ms or 0.0, row.mean_iou or 0.0) for row in known]
-    return [known[index] for index in front(points)]
+from edgeseg.optimize.records import Outcome
+from edgeseg.optimize.table import Row, front_of, rows
 
 
 def reason(outcome: Outcome, budget: Budget) -> str:
@@ -162,26 +86,25 @@ def _advice(table: Sequence[Row], row: Row, outcome: Outcome, budget: Budget) ->
     found = []
     if row.drop is not None and budget.max_drop is not None and row.drop > budget.max_drop:
         found.append(f"--max-drop {_up(row.drop)}, which it meets")
-    slow = [each for each in table if (each.latency_ms or 0.0) > budget.latency_ms and _may_be_accurate(each, budget)]
-    if slow:
+    slow = [each for each in table if (each.latency_ms or 0.0) > budget.latency_ms]
+    if slow := [each for each in slow if _may_be_accurate(each, outcome, budget)]:
         other = min(slow, key=lambda each: each.latency_ms or 0.0)
         unsure = "" if other.drop is not None else " if its masks are good enough"
         found.append(f"--latency {_up(other.latency_ms or 0.0)}ms, which {other.title} meets{unsure}")
     precisions = {record.variant.precision for record in outcome.records}
     if row.latency_ms > budget.latency_ms:
         found.append("smaller --resolutions, more --prune or more --threads than were tried")
-    elif "qat" not in precisions:
-        found.append("qat among --precisions")
+    elif missing := [name for name in ("mixed", "qat") if name not in precisions]:
+        found.append(f"{' and '.join(missing)} among --precisions")
     else:
         found.append("more --epochs, resolutions or prune shares between those tried, or a stronger original")
     return found
 
 
-def _may_be_accurate(row: Row, budget: Budget) -> bool:
-    """Whether a trial is not known to lose too much; one whose latency was measured first may have no score."""
-    if row.drop is not None:
-        return budget.max_drop is None or row.drop <= budget.max_drop
-    return row.quick_mean_iou is None
+def _may_be_accurate(row: Row, outcome: Outcome, budget: Budget) -> bool:
+    """Whether a trial that was timed is not known to lose too much; it may have no score."""
+    assert row.trial is not None
+    return outcome.record(row.trial.variant).ceiling >= budget.floor(outcome.original)
 
 
 def _count(outcome: Outcome, budget: Budget) -> str:
@@ -190,39 +113,11 @@ def _count(outcome: Outcome, budget: Budget) -> str:
     looked = f"of {len(outcome.records)} files {timed} were timed and {scored} scored on all pictures"
     if not outcome.finished:
         return f"{looked} when time was up, so a better one may exist"
-    return f"{looked}, and no other can be better by more than training is worth ({100 * budget.gain:g} points)"
+    if not budget.gain_points:
+        return f"{looked}, and no other can be better"
+    return f"{looked}, and no other can be better by more than training is worth ({budget.gain_points:g} points)"
 
 
 def _up(value: float) -> str:
     """Round up to two digits, so that the bound is met."""
     return f"{-(-value * 100 // 1) / 100:g}"
-
-
-def csv_text(table: Sequence[Row]) -> str:
-    """Return the table as CSV; empty cells were not measured."""
-    names = [item.name for item in fields(Row) if item.name != "trial"]
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row.as_dict() for row in table)
-    return buffer.getvalue()
-
-
-HEADERS = ("resolution", "pruned", "precision", "engine", "threads", "ms", "mIoU", "drop", "parity", "verdict")
-
-
-def cells(row: Row) -> list[str]:
-    """Return a row under HEADERS; a dash where nothing was measured, ~ before what only a few pictures showed."""
-    known, mark = (row.mean_iou, "") if row.mean_iou is not None else (row.quick_mean_iou, "~")
-    return [
-        f"{row.resolution:g}×",
-        f"{100 * row.prune:g} %",
-        row.precision,
-        row.engine,
-        "–" if row.threads is None else str(row.threads),
-        "–" if row.latency_ms is None else f"{row.latency_ms:.2f}",
-        "–" if known is None else f"{mark}{known:.2f}",
-        "–" if row.drop is None else f"{row.drop:.2f}",
-        "–" if row.agreement is None else f"{100 * row.agreement:.2f} %",
-        row.verdict,
-    ]

@@ -97,15 +97,18 @@ class Recorded:
         """See Workshop."""
         self._once("train", asdict(weights), lambda: self.workshop.train(weights))
 
+    def layers(self, variant: Variant) -> int:
+        """See Workshop."""
+        return int(self._once("layers", variant.as_dict(), lambda: self.workshop.layers(variant)))
+
     def quick_score(self, variant: Variant) -> Estimate:
         """See Workshop."""
-        return Estimate(
-            **self._once("quick_score", asdict(variant), lambda: asdict(self.workshop.quick_score(variant)))
-        )
+        about = variant.as_dict()
+        return Estimate(**self._once("quick_score", about, lambda: asdict(self.workshop.quick_score(variant))))
 
     def score(self, variant: Variant) -> float:
         """See Workshop."""
-        return float(self._once("score", asdict(variant), lambda: self.workshop.score(variant)))
+        return float(self._once("score", variant.as_dict(), lambda: self.workshop.score(variant)))
 
     def confirm(self, trial: Trial) -> Confirmation:
         """See Workshop."""

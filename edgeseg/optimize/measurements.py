@@ -42,11 +42,18 @@ class Workshop(Protocol):
         ...
 
     def latency(self, trial: Trial) -> float:
-        """Return the median milliseconds from picture to mask of a net of this shape, its weights not yet trained."""
+        """Return the median milliseconds from picture to mask of a net of this shape, its weights not yet trained.
+
+        Of a mixed variant, which has to say how many layers are in float: of the finished file.
+        """
         ...
 
     def train(self, weights: Weights) -> None:
         """Train these weights; those they start from are there."""
+        ...
+
+    def layers(self, variant: Variant) -> int:
+        """Return how many layers of a mixed variant may stay in float; its weights are trained."""
         ...
 
     def quick_score(self, variant: Variant) -> Estimate:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.optimize.budget import Budget
-from edgeseg.optimize.choice import Row, front_of
 from edgeseg.optimize.space import PRECISIONS, Trial
+from edgeseg.optimize.table import Row, front_of
 from edgeseg_runtime.extras import require
 from edgeseg_runtime.files import atomic_path
 
-COLORS = {"float32": "#4878a8", "bf16": "#e49444", "int8": "#6a9f58", "qat": "#a36aa5"}
-MARKERS = {"float32": "o", "bf16": "s", "int8": "^", "qat": "D"}
+COLORS = {"float32": "#4878a8", "bf16": "#e49444", "int8": "#6a9f58", "mixed": "#85b6b2", "qat": "#a36aa5"}
+MARKERS = {"float32": "o", "bf16": "s", "int8": "^", "mixed": "v", "qat": "D"}
 
 
 def draw(

@@ -22,6 +22,13 @@ class Record:
     """By threads, of the finished file."""
     verdict: str | None = None
     """Why it is out, in words; None while it is not."""
+    impossible: bool = False
+    """Whether it is out because these settings cannot be had."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the parity gate refused its file."""
+        return any(found.refusal is not None for found in self.confirmed.values())
 
     @property
     def ceiling(self) -> float:

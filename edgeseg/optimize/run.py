@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.optimize.budget import Budget
-from edgeseg.optimize.choice import Row, csv_text, front_of, nearest, reason, rows
+from edgeseg.optimize.choice import nearest, reason
 from edgeseg.optimize.journal import Journal, Recorded
 from edgeseg.optimize.measurements import Workshop
 from edgeseg.optimize.plot import draw
 from edgeseg.optimize.records import Outcome
 from edgeseg.optimize.search import search
 from edgeseg.optimize.space import Trial, Variant
+from edgeseg.optimize.table import Row, csv_text, front_of, rows
 from edgeseg.optimize.target import Profile, Scaled
 from edgeseg.optimize.workshop import RealWorkshop
 from edgeseg_runtime.files import remove, write_json, write_text
@@ -122,7 +123,7 @@ def _document(parts: Parts, outcome: Outcome, table: tuple[Row, ...], text: str,
         "budget": {
             "latency_ms": parts.budget.latency_ms,
             "max_drop": parts.budget.max_drop,
-            "min_gain": round(100 * parts.budget.gain, 6),
+            "min_gain": parts.budget.gain_points,
         },
         "original_mean_iou": 100 * outcome.original,
         "target": None

@@ -1,7 +1,8 @@
 """Latencies of another machine, estimated from a profile that `edgeseg bench --json` made there.
 
 Each kind of file (precision, engine, threads) is taken to be slower or faster there by one factor: the profile's
-latency of that kind over the latency here of the same kind, unpruned and at full size.
+latency of that kind over the latency here of the same kind, unpruned and at full size. A mixed file is of two kinds,
+int8 and float32, and the larger factor is taken.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.optimize.measurements import Confirmation, Estimate, Workshop
-from edgeseg.optimize.space import Trial, Variant, Weights
+from edgeseg.optimize.space import Trial, Variant, Weights, computed_in
 from edgeseg_runtime.errors import ConfigError
 
 Kind = tuple[str, str, int]
@@ -31,13 +32,9 @@ class Profile:
     machine: str
     latency_ms: dict[Kind, float]
 
-    def kinds(self, engine: str, precision: str) -> set[int]:
-        """Return the numbers of threads that a kind of file was measured with."""
-        return {threads for kept, name, threads in self.latency_ms if (kept, name) == (precision, engine)}
-
     def holds(self, trial: Trial) -> bool:
-        """Whether the kind of a trial was measured."""
-        return _kind(trial) in self.latency_ms
+        """Whether every kind that a trial is of was measured."""
+        return all(kind in self.latency_ms for kind in _kinds(trial))
 
 
 def read_profile(path: Path) -> Profile:
@@ -83,9 +80,12 @@ class Scaled:
 
     def factor(self, trial: Trial) -> float:
         """Return how many times longer the kind of a trial takes there; the profile must hold it."""
-        precision, engine, threads = _kind(trial)
+        return max(self._ratio(kind) for kind in _kinds(trial))
+
+    def _ratio(self, kind: Kind) -> float:
+        precision, engine, threads = kind
         plain = Variant(1.0, 0.0, precision, engine)  # type: ignore[arg-type]
-        return self.profile.latency_ms[precision, engine, threads] / self.workshop.latency(Trial(plain, threads))
+        return self.profile.latency_ms[kind] / self.workshop.latency(Trial(plain, threads))
 
     def original(self) -> float:
         """See Workshop."""
@@ -98,6 +98,10 @@ class Scaled:
     def train(self, weights: Weights) -> None:
         """See Workshop."""
         self.workshop.train(weights)
+
+    def layers(self, variant: Variant) -> int:
+        """See Workshop."""
+        return self.workshop.layers(variant)
 
     def quick_score(self, variant: Variant) -> Estimate:
         """See Workshop."""
@@ -113,6 +117,7 @@ class Scaled:
         return replace(found, latency_ms=found.latency_ms * self.factor(trial))
 
 
-def _kind(trial: Trial) -> Kind:
-    precision = "int8" if trial.variant.precision == "qat" else trial.variant.precision
-    return precision, trial.variant.engine, trial.threads
+def _kinds(trial: Trial) -> list[Kind]:
+    variant = trial.variant
+    found = ["float32"] if variant.precision == "mixed" else []
+    return [(kind, variant.engine, trial.threads) for kind in (computed_in(variant.precision), *found)]

@@ -87,8 +87,7 @@ class Trainer:
                 settings,
                 self.source,
                 ratio_steps(size, weights.prune, 1, self.options),
-                train_data,
-                val_data,
+                SemanticTask(train_data, val_data),
                 progress=self.progress,
                 report=self.report,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,26 +14,22 @@ from torch import nn
 
 from edgeseg.data.base import SegmentationData
 from edgeseg.models.registry import model_spec
-from edgeseg.optimize.files import ModelFiles, computed_in, input_size
+from edgeseg.optimize.files import ModelFiles
 from edgeseg.optimize.measurements import Confirmation, Estimate, Impossible
-from edgeseg.optimize.quantise import quickly, well
+from edgeseg.optimize.proof import Proof
+from edgeseg.optimize.quantise import Quantise, Quickly, Well
 from edgeseg.optimize.scoring import Counts, Subset, confusions, quick_estimate
-from edgeseg.optimize.space import Trial, Variant, Weights
+from edgeseg.optimize.space import Trial, Variant, Weights, computed_in
 from edgeseg.optimize.timing import measure
 from edgeseg.optimize.training import SHAPE_PICTURES, Trainer
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.evaluate import evaluate
 from edgeseg_export.artifacts import Artifact, Calibration, package_versions
 from edgeseg_export.deployable import Deployable, TorchSegmenter
-from edgeseg_export.parity.compare import Reference, compare
-from edgeseg_export.parity.comparison import Comparison
-from edgeseg_export.parity.deployed import deployed_path
-from edgeseg_export.parity.entry import Entry
+from edgeseg_export.mixed import ranking_of
 from edgeseg_export.parity.pictures import Pictures
 from edgeseg_export.parity.report import write_report
-from edgeseg_export.parity.thresholds import DEFAULTS
-from edgeseg_export.parity.verdict import judge
-from edgeseg_export.pipeline import MANIFEST, PARITY, REPORT, parity_document
+from edgeseg_export.pipeline import MANIFEST, PARITY, REPORT, SENSITIVITY, parity_document
 from edgeseg_runtime.errors import GateFailed, ScoresError
 from edgeseg_runtime.files import atomic_path, write_json
 from edgeseg_runtime.preprocess import Image, Mask
@@ -64,8 +60,6 @@ class RealWorkshop:
     """Of measuring, for each latency of a shape; finished files take three times as long."""
     progress: Progress = silent
     _decoding: dict[tuple[float, int], float] = field(default_factory=dict)
-    _references: dict[tuple[Weights, float], Reference] = field(default_factory=dict)
-    _entries: dict[Variant, tuple[Reference, Entry[Comparison]]] = field(default_factory=dict)
 
     def original(self) -> float:
         """See Workshop."""
@@ -74,11 +68,12 @@ class RealWorkshop:
     def latency(self, trial: Trial) -> float:
         """See Workshop."""
         variant = trial.variant
-        # a net that needs no training is its own shape; int8's ranges make no difference to its time
-        finished = not variant.weights.trained and variant.precision != "int8"
+        # A net that needs no training is its own shape; int8's ranges make no difference to its time. Which layers of
+        # a mixed one stay in float is known only once it is trained.
+        finished = variant.precision == "mixed" or not (variant.weights.trained or variant.calibrated)
         file = (self.files if finished else self.shapes).get(variant)
-        timing = measure(file, trial, computed_in(variant), self._frames, self.seconds)
-        if not variant.weights.trained:
+        timing = measure(file, trial, computed_in(variant.precision), self._frames, self.seconds)
+        if finished or not variant.weights.trained:
             return timing.whole
         # How long decoding takes depends on the masks, and an untrained net draws noise: the original's counts.
         return timing.network + self._decode_ms(trial)
@@ -86,6 +81,10 @@ class RealWorkshop:
     def train(self, weights: Weights) -> None:
         """See Workshop."""
         self.trainer.train(weights)
+
+    def layers(self, variant: Variant) -> int:
+        """See Workshop."""
+        return len(self.files.ranking(variant))
 
     def quick_score(self, variant: Variant) -> Estimate:
         """See Workshop."""
@@ -105,9 +104,9 @@ class RealWorkshop:
         """See Workshop."""
         variant = trial.variant
         file = self.files.get(variant)
-        timing = measure(file, trial, computed_in(variant), self._frames, 3 * self.seconds)
+        timing = measure(file, trial, computed_in(variant.precision), self._frames, 3 * self.seconds)
         try:
-            _, entry = self._examined(variant)
+            entry = self._proof.entry(variant)
         except GateFailed as error:
             return Confirmation(timing.whole, 0.0, str(error))
         refusal = None if entry.verdict.passed else "; ".join(entry.verdict.failure_lines())
@@ -115,15 +114,17 @@ class RealWorkshop:
 
     def deliver(self, variant: Variant, out: Path, facts: Mapping[str, str], extra: Mapping[str, Any]) -> None:
         """Write the folder `out`, whole: a variant's file, its parity report, its manifest and `extra` JSON files."""
-        reference, entry = self._examined(variant)
+        entry, reference = self._proof.entry(variant), self._proof.reference(variant)
         with atomic_path(out) as staging:
             shutil.copytree(self.files.get(variant).parent, staging)
-            artifact = Artifact(variant.name, staging / self.files.path(variant).name, computed_in(variant))
+            about = {"mixed": {"float_layers": self.files.float_layers(variant)}} if variant.float_layers else {}
+            file = staging / self.files.path(variant).name
+            artifact = Artifact(variant.name, file, computed_in(variant.precision), about)
             manifest = {
                 "facts": dict(facts),
                 "packages": package_versions(),
                 "contract": reference.contract.to_json(),
-                "calibration": self.calibration.facts() if self.calibration and variant.precision == "int8" else None,
+                "calibration": self.calibration.facts() if self.calibration and variant.calibrated else None,
                 "artifacts": [artifact.facts(staging) | {"passed": entry.verdict.passed}],
             }
             write_json(staging / MANIFEST, manifest)
@@ -135,21 +136,26 @@ class RealWorkshop:
     @cached_property
     def files(self) -> ModelFiles:
         """Finished files."""
-        pictures = self.calibration.pictures if self.calibration else ()
-        return ModelFiles(
-            self.root / "models",
-            self.checkpoint.contract,
-            self._module(self.trainer.net),
-            well(pictures, self.progress),
-        )
+        return self._files("models", self.trainer.net, Well(self._calibration_pictures, self.progress))
 
     @cached_property
     def shapes(self) -> ModelFiles:
         """Files that are only timed."""
-        pictures = self.calibration.pictures[:SHAPE_PICTURES] if self.calibration else ()
-        return ModelFiles(
-            self.root / "shapes", self.checkpoint.contract, self._module(self.trainer.shape), quickly(pictures)
-        )
+        return self._files("shapes", self.trainer.shape, Quickly(self._calibration_pictures[:SHAPE_PICTURES]))
+
+    @cached_property
+    def _proof(self) -> Proof:
+        return Proof(self.files, self.pictures, self.progress)
+
+    def _files(self, name: str, net: Callable[[Weights], nn.Module], quantise: Quantise) -> ModelFiles:
+        return ModelFiles(self.root / name, self.checkpoint.contract, self._module(net), quantise, self._rank)
+
+    def _rank(self, float_file: Path, int8_file: Path) -> Sequence[str]:
+        return ranking_of(float_file, int8_file, self._calibration_pictures, self.root / SENSITIVITY, self.progress)
+
+    @property
+    def _calibration_pictures(self) -> Sequence[Image]:
+        return self.calibration.pictures if self.calibration else ()
 
     def _module(self, net: Callable[[Weights], nn.Module]) -> Callable[[Weights, tuple[int, int]], Deployable]:
         def make(weights: Weights, size: tuple[int, int]) -> Deployable:
@@ -164,24 +170,6 @@ class RealWorkshop:
     def _segment(self, variant: Variant) -> Callable[[Image], Mask]:
         segmenter = Segmenter.load(self.files.get(variant), engine=variant.engine)
         return lambda frame: segmenter(frame).mask
-
-    def _examined(self, variant: Variant) -> tuple[Reference, Entry[Comparison]]:
-        """Hold a finished file's masks against those of its own PyTorch net at its own size. Raises GateFailed."""
-        if variant not in self._entries:
-            reference = self._reference(variant)
-            path = deployed_path(Segmenter.load(self.files.get(variant), engine=variant.engine), reference.contract)
-            comparison = compare(reference, path, label=f"{variant}, parity", progress=self.progress)
-            verdict = judge(comparison, DEFAULTS[computed_in(variant)])
-            self._entries[variant] = reference, Entry(variant.name, comparison, verdict)
-        return self._entries[variant]
-
-    def _reference(self, variant: Variant) -> Reference:
-        key = variant.weights, variant.resolution
-        if key not in self._references:
-            module = self.files.module(variant.weights, input_size(self.checkpoint.contract, variant.resolution))
-            original = TorchSegmenter(module)
-            self._references = {key: Reference.of(original, self.pictures, module.contract, progress=self.progress)}
-        return self._references[key]
 
     def _decode_ms(self, trial: Trial) -> float:
         key = trial.variant.resolution, trial.threads

@@ -12,10 +12,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgeseg_export.fewest import fewest
 from edgeseg_export.latency import interleaved_ms
 from edgeseg_export.parity.gate import Gate
+from edgeseg_export.ptq import hold_back
+from edgeseg_export.sensitivity import cached_sensitivity
 from edgeseg_runtime.errors import GateFailed
+from edgeseg_runtime.preprocess import Image
+from edgeseg_runtime.progress import Progress, silent
 from edgeseg_runtime.segmenter import Segmenter
+
+RANKED_ON = 16
+"""Pictures that layers are ranked on."""
 
 Build = Callable[[Path, Sequence[str]], None]
 """Writes an int8 file whose layers of these names stay in float."""
@@ -42,12 +50,10 @@ class Found:
 def fewest_float_layers(
     rank: Callable[[], Sequence[str]], evaluate: Callable[[tuple[str, ...]], float], max_drop: float
 ) -> Found:
-    """Return the shortest beginning of the ranking, in float, with `evaluate(it) <= max_drop`.
+    """Return the shortest beginning of the ranking, in float, with `evaluate(it) <= max_drop`: see `fewest`.
 
-    `rank` is asked for the layers, most sensitive first, only if some have to be put back. Doubles their number until
-    the bound holds, then bisects: the answer was measured to hold, one layer less was measured not to. Where the drop
-    is not monotonic in the number, a shorter beginning that nobody measured may hold too. Raises GateFailed naming the
-    nearest trial when not even all of them will do.
+    `rank` is asked for the layers, most sensitive first, only if some have to be put back. Raises GateFailed naming
+    the nearest trial when not even all of them will do.
     """
     ranking: Sequence[str] = ()
     trials: list[Trial] = []
@@ -59,20 +65,26 @@ def fewest_float_layers(
     if holds(0):
         return Found((), trials[0].drop, tuple(trials))
     ranking = rank()
-    low, high = 0, min(1, len(ranking))
-    while not (high and holds(high)):
-        if high == len(ranking):
-            nearest = min(trials, key=lambda trial: trial.drop)
-            raise GateFailed(
-                f"the nearest loses {nearest.drop:.3f} with {nearest.float_layers} of {len(ranking)} layers in float, "
-                f"allowed is {max_drop:g}"
-            )
-        low, high = high, min(len(ranking), 2 * high)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    drop = next(trial.drop for trial in reversed(trials) if trial.float_layers == high)
-    return Found(tuple(ranking[:high]), drop, tuple(trials))
+    count = fewest(holds, len(ranking))
+    if count is None:
+        nearest = min(trials, key=lambda trial: trial.drop)
+        raise GateFailed(
+            f"the nearest loses {nearest.drop:.3f} with {nearest.float_layers} of {len(ranking)} layers in float, "
+            f"allowed is {max_drop:g}"
+        )
+    drop = next(trial.drop for trial in trials if trial.float_layers == count)
+    return Found(tuple(ranking[:count]), drop, tuple(trials))
+
+
+def ranking_of(
+    float_file: Path, int8_file: Path, calibration: Sequence[Image], folder: Path, progress: Progress = silent
+) -> tuple[str, ...]:
+    """Return the layers of a float ONNX file and its int8 twin, most sensitive first; kept below `folder`.
+
+    Ranked on some of the calibration pictures, which are others than those a bound is measured on.
+    """
+    frames = hold_back(calibration)[1][:RANKED_ON]
+    return cached_sensitivity(folder, float_file, int8_file, frames, progress)[0].ranking
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 REJECTED, MANIFEST, PARITY, REPORT = "rejected", "manifest.json", "parity.json", "report.html"
 SENSITIVITY = "sensitivity"
-RANKED_ON = 16
-"""Pictures that layers are ranked on."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +87,12 @@ def _search(plan: ExportPlan, gate: Gate, out: Path, progress: Progress) -> Mixe
     """Return the search for mixed files, its rankings kept in `sensitivity` beside `out`; None if no bound is set."""
     if plan.max_drop is None or plan.calibration is None:
         return None
-    from edgeseg_export.mixed import MixedSearch
-    from edgeseg_export.ptq import hold_back
-    from edgeseg_export.sensitivity import cached_sensitivity
+    from edgeseg_export.mixed import MixedSearch, ranking_of
 
-    # ranked on other pictures than the bound is measured on
-    frames = hold_back(plan.calibration.pictures)[1][:RANKED_ON]
+    pictures = plan.calibration.pictures
 
     def rank(float_file: Path, int8_file: Path) -> tuple[str, ...]:
-        return cached_sensitivity(out.parent / SENSITIVITY, float_file, int8_file, frames, progress)[0].ranking
+        return ranking_of(float_file, int8_file, pictures, out.parent / SENSITIVITY, progress)
 
     return MixedSearch(gate, plan.max_drop, rank)
 

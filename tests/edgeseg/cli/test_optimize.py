@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ import cv2
 import pytest
 
 from edgeseg.cli.app import run
+from edgeseg.cli.optimize import BudgetConfig, EffortConfig, GridConfig, OptimizeConfig
+from edgeseg.cli.optimize_parts import assemble
+from edgeseg.optimize.budget import MIXED_DROP
+from edgeseg.optimize.space import Trial
 from edgeseg_runtime.segmenter import Segmenter
 
 GRID = ["--resolutions", "1", "0.5", "--prune", "0", "--threads", "1", "--seconds", "0.02"]
@@ -157,6 +162,46 @@ def test_what_needs_training_is_trained_and_delivered(
         assert "refused by the parity gate" in document["reason"], "a net of a few steps has too many near-ties"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_mixed_file_is_timed_scored_confirmed_and_delivered(engine: str, tiny_run: Path, tmp_path: Path) -> None:
+    grid = GridConfig((1.0,), (0.0,), ("mixed",), (engine,), (1,))  # type: ignore[arg-type]
+    effort = EffortConfig(pictures=8, quick_pictures=4, calibration_count=64, seconds=0.02)
+    parts = assemble(tiny_run, OptimizeConfig(BudgetConfig("10s"), grid, effort, tmp_path / "out"), resume=False)
+    workshop, family = parts.workshop, parts.variants[-1]
+    assert workshop.layers(family) >= 20
+    mixed = replace(family, float_layers=2)
+    assert workshop.latency(Trial(mixed, 1)) > 0
+    assert workshop.quick_score(mixed).ceiling >= 0 <= workshop.score(mixed)
+    assert workshop.confirm(Trial(mixed, 1)).agreement > 0.8
+    workshop.deliver(mixed, tmp_path / "chosen", {}, {})
+    manifest = json.loads((tmp_path / "chosen" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["calibration"]["seed"] == 0
+    assert len(manifest["artifacts"][0]["mixed"]["float_layers"]) == 2
+    assert Segmenter.load(tmp_path / "chosen").precision == "int8"
+
+
+@pytest.mark.slow
+def test_layers_go_back_to_float_where_int8_loses(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """int8 has lost or it has not: a mix is tried in the one case, and said to be of no use in the other."""
+    grid = ["--resolutions", "1", "--prune", "0", "--precisions", "mixed", "--engines", "onnxruntime", "--threads", "1"]
+    budget = ["--latency", "10s", "--max-drop", "0", "--seconds", "0.02", "--out", str(tmp_path / "out")]
+    code = run(["optimize", str(tiny_run), *budget, *grid, *PICTURES, "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert code == (0 if document["met"] else 1)
+    int8 = next(trial for trial in document["trials"] if trial["precision"] == "int8")
+    tried = [trial for trial in document["trials"] if trial["float_layers"]]
+    assert bool(tried) == (int8["verdict"] != "chosen")
+    assert all(trial["latency_ms"] is not None and trial["quick_mean_iou"] is not None for trial in tried)
+
+
+def test_the_help_tells_what_a_mix_may_lose(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["optimize", "--help"]) == 0
+    assert f"loses {MIXED_DROP:g} points at most" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -172,6 +217,10 @@ def test_what_needs_training_is_trained_and_delivered(
         (["{run}", "--latency", "1ms", "--precisions", "int4"], "int4"),
         (["{run}", "--latency", "1ms", "--threads", "512"], "--threads 512: there are"),
         (["{run}", "--latency", "1ms", "--budget-minutes", "0"], "--budget-minutes must be more than 0, got 0"),
+        (["{run}", "--latency", "1ms", "--budget-minutes", "nan"], "--budget-minutes must be more than 0, got nan"),
+        (["{run}", "--latency", "1ms", "--seconds", "nan"], "--seconds must be more than 0 and not endless, got nan"),
+        (["{run}", "--latency", "1ms", "--seconds", "inf"], "--seconds must be more than 0 and not endless, got inf"),
+        (["{run}", "--latency", "1ms", "--precisions", "mixd"], "mixd"),
         (["{run}", "--latency", "1ms", "--quick-pictures", "0"], "--quick-pictures must be at least 1, got 0"),
         (["{run}", "--latency", "1ms", "--target", "{tmp}/absent.json"], "absent.json cannot be read"),
         (["{run}", "--latency", "1ms", "--resume", "--precisions", "float32"], "--resume: there is no search in"),

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import csv
-import io
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.optimize.budget import Budget
-from edgeseg.optimize.choice import HEADERS, cells, csv_text, front_of, nearest, reason, rows
+from edgeseg.optimize.choice import nearest, reason
 from edgeseg.optimize.measurements import Confirmation, Estimate
 from edgeseg.optimize.plot import draw
 from edgeseg.optimize.records import Outcome, Record
 from edgeseg.optimize.space import Trial, Variant
+from edgeseg.optimize.table import cells, rows
 
 F32, BF16, INT8 = (Variant(1.0, 0.0, name, "openvino") for name in ("float32", "bf16", "int8"))
 SMALL = Variant(0.5, 0.0, "int8", "openvino")
@@ -64,45 +62,6 @@ TOO_BAD = Outcome(
 )
 
 
-def test_the_table_has_every_file_and_tells_measured_from_not() -> None:
-    table = rows(MET)
-    assert [row.precision for row in table] == ["float32", "bf16", "int8", "int8"]
-    assert [row.latency_ms for row in table] == [16.0, 8.0, 4.0, None]
-    assert [row.drop for row in table] == [pytest.approx(0), pytest.approx(0.2), pytest.approx(1.0), None]
-    assert [row.verdict for row in table] == ["too slow: 16.00 ms", "chosen", "below the best", "cannot beat it"]
-    assert table[3].trial is None and table[3].latency_of is None and table[1].latency_of == "file"
-    assert all(len(cells(row)) == len(HEADERS) for row in table)
-    json.dumps([row.as_dict() for row in table], allow_nan=False)
-
-
-def test_csv_is_the_table() -> None:
-    read = list(csv.DictReader(io.StringIO(csv_text(rows(MET)))))
-    assert [entry["latency_ms"] for entry in read] == ["16.0", "8.0", "4.0", ""]
-    assert [entry["precision"] for entry in read] == ["float32", "bf16", "int8", "int8"]
-    assert "trial" not in read[0]
-
-
-@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9), st.booleans()), min_size=1, max_size=12))
-def test_the_front_is_what_nothing_beats(points: list[tuple[int, int, bool]]) -> None:
-    records = tuple(
-        record(replace(F32, resolution=(place + 1) / 20), float(ms), score / 100 if scored else None, "x")
-        for place, (ms, score, scored) in enumerate(points)
-    )
-    table = rows(Outcome(0.7, records, None, True))
-    known = [row for row in table if row.mean_iou is not None]
-    wanted = {
-        row.title
-        for row in known
-        if not any(
-            (other.latency_ms or 0, -(other.mean_iou or 0)) != (row.latency_ms or 0, -(row.mean_iou or 0))
-            and (other.latency_ms or 0) <= (row.latency_ms or 0)
-            and (other.mean_iou or 0) >= (row.mean_iou or 0)
-            for other in known
-        )
-    }
-    assert {row.title for row in front_of(table)} == wanted
-
-
 def test_the_reason_holds_the_numbers_and_the_neighbours() -> None:
     text = reason(MET, Budget(9.0, 0.5))
     assert text.startswith(
@@ -126,7 +85,7 @@ def test_where_the_fast_ones_lose_too_much_the_best_of_them_is_nearest() -> None
     assert row is not None and row.trial == Trial(INT8, 1)
     assert "68.20 mIoU is 1.80 points below the original's 70.00, 1.30 more than allowed" in text
     assert "--max-drop 1.8, which it meets; --latency 16ms, which 1× · float32 · openvino · 1 thread meets" in text
-    assert "qat among --precisions" in text
+    assert "mixed and qat among --precisions" in text
 
 
 @pytest.mark.parametrize("outcome", [TOO_SLOW, TOO_BAD])

@@ -21,22 +21,20 @@ if TYPE_CHECKING:
 
 SETTINGS = {"checkpoint": "abc", "epochs": 3, "prune": (0.0, 0.3)}
 ABLE = {"openvino": ("float32", "bf16", "int8"), "onnxruntime": ("float32", "int8")}
-VARIANTS = Space().variants(ABLE)
+VARIANTS = Space((1.0, 0.5), (0.0, 0.3)).variants(ABLE)
 BUDGET = Budget(4.5, 0.6)
 
 
 @pytest.fixture
-def world(fake_workshop: type[FakeWorkshop]) -> Callable[[], FakeWorkshop]:
+def world(plain_world: Callable[[], FakeWorkshop]) -> Callable[[], FakeWorkshop]:
     """Return a function that makes the same world again; its choice needs a training, and some of it is impossible."""
-    speed = {"float32": 16.0, "bf16": 8.0, "int8": 4.0, "qat": 4.0}
-    loss = {"float32": 0.0, "bf16": 0.001, "int8": 0.02, "qat": 0.006}
-    latencies = {
-        Trial(v, 1): speed[v.precision] * v.resolution**2 * (1 - v.prune) * (1 if v.engine == "openvino" else 2)
-        for v in VARIANTS
-    }
-    scores = {v: 0.7 - loss[v.precision] - 0.2 * (1 - v.resolution) - 0.05 * v.prune for v in VARIANTS}
-    impossible = frozenset({Variant(1.0, 0.0, "int8", "onnxruntime")})
-    return lambda: fake_workshop(latencies, scores, impossible=impossible)
+
+    def make() -> FakeWorkshop:
+        made = plain_world()
+        made.impossible = frozenset({Variant(1.0, 0.0, "int8", "onnxruntime")})
+        return made
+
+    return make
 
 
 def facts(outcome: Outcome) -> object:
@@ -79,6 +77,34 @@ def test_another_budget_goes_on_from_the_same_facts(world: Callable[[], FakeWork
     outcome = search(VARIANTS, (1,), looser, Recorded(again, Journal.resume(path, SETTINGS)))
     assert outcome.best == wanted.best
     assert len(again.asked) < len(fresh.asked)
+
+
+def test_a_grid_that_is_given_mixed_precision_goes_on_from_the_same_facts(
+    plain_world: Callable[[], FakeWorkshop], tmp_path: Path
+) -> None:
+    path, budget = tmp_path / "trials.jsonl", Budget(6.2, 0.5)
+    without = Space(precisions=("float32", "bf16", "int8")).variants(ABLE)
+    first, second, fresh = plain_world(), plain_world(), plain_world()
+    assert search(without, (1,), budget, Recorded(first, Journal.begin(path, SETTINGS))).best is None
+    assert "float_layers" not in path.read_text(encoding="utf-8"), "what was written before there was mixed precision"
+    variants = Space(precisions=("float32", "bf16", "int8", "mixed")).variants(ABLE)
+    second.trained = list(first.trained)
+    outcome = search(variants, (1,), budget, Recorded(second, Journal.resume(path, SETTINGS)))
+    assert outcome.best == Trial(Variant(1.0, 0.0, "mixed", "openvino", 5), 1)
+    assert facts(outcome) == facts(search(variants, (1,), budget, fresh))
+    assert not set(first.asked) & set(second.asked)
+
+
+def test_another_bound_builds_other_mixes_from_the_same_facts(
+    plain_world: Callable[[], FakeWorkshop], tmp_path: Path
+) -> None:
+    path = tmp_path / "trials.jsonl"
+    first, again = plain_world(), plain_world()
+    mixed = [Trial(Variant(1.0, 0.0, "mixed", "openvino", count), 1) for count in (4, 5)]
+    looser, tight = Budget(6.2, 0.85), Budget(6.2, 0.5)
+    assert search(VARIANTS, (1,), tight, Recorded(first, Journal.begin(path, SETTINGS))).best == mixed[1]
+    assert search(VARIANTS, (1,), looser, Recorded(again, Journal.resume(path, SETTINGS))).best == mixed[0]
+    assert again.calls["layers"] == 0 and not set(first.asked) & set(again.asked)
 
 
 def test_every_measurement_is_a_line(world: Callable[[], FakeWorkshop], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -19,11 +20,16 @@ def test_the_grid_is_every_combination_an_engine_computes() -> None:
     expected = {
         Variant(resolution, prune, precision, engine)  # type: ignore[arg-type]
         for resolution, prune, precision, engine in product(
-            (1.0, 0.75, 0.5), (0.0, 0.3, 0.5), ("float32", "bf16", "int8", "qat"), ABLE
+            (1.0, 0.75, 0.5), (0.0, 0.3, 0.5), ("float32", "bf16", "int8", "mixed", "qat"), ABLE
         )
         if not (precision == "bf16" and engine == "onnxruntime")
     }
-    assert set(VARIANTS) == expected and len(VARIANTS) == len(expected) == 63
+    assert set(VARIANTS) == expected and len(VARIANTS) == len(expected) == 81
+
+
+def test_where_mixed_is_tried_int8_is_too() -> None:
+    found = Space((1.0,), (0.0,), ("mixed",), ("openvino",)).variants(ABLE)
+    assert [variant.kind for variant in found] == [("int8", "openvino"), ("mixed", "openvino")]
 
 
 def test_values_given_twice_count_once() -> None:
@@ -37,6 +43,7 @@ def test_a_processor_without_bf16_has_no_bf16() -> None:
     assert {variant.kind for variant in found} == {
         ("float32", "openvino"),
         ("int8", "openvino"),
+        ("mixed", "openvino"),
         ("qat", "openvino"),
         ("float32", "onnxruntime"),
     }
@@ -61,6 +68,14 @@ def test_both_orders_are_orders(one: Variant, two: Variant, three: Variant) -> N
         (Variant(1.0, 0.0, "qat", "openvino"), Variant(1.0, 0.0, "int8", "openvino"), False, False),
         (Variant(1.0, 0.3, "qat", "openvino"), Variant(1.0, 0.0, "float32", "onnxruntime"), False, True),
         (Variant(1.0, 0.0, "float32", "openvino"), Variant(1.0, 0.0, "bf16", "openvino"), False, False),
+        (Variant(0.5, 0.0, "int8", "openvino"), Variant(1.0, 0.0, "mixed", "openvino"), True, False),
+        (Variant(1.0, 0.0, "int8", "openvino"), Variant(1.0, 0.0, "mixed", "openvino", 3), True, False),
+        (Variant(1.0, 0.0, "int8", "onnxruntime"), Variant(1.0, 0.0, "mixed", "openvino"), False, False),
+        (Variant(0.5, 0.0, "mixed", "openvino"), Variant(1.0, 0.0, "bf16", "openvino"), False, True),
+        (Variant(1.0, 0.0, "mixed", "openvino", 3), Variant(1.0, 0.0, "float32", "onnxruntime"), False, True),
+        (Variant(0.5, 0.0, "mixed", "openvino"), Variant(1.0, 0.0, "mixed", "openvino"), False, False),
+        (Variant(1.0, 0.0, "mixed", "openvino", 3), Variant(1.0, 0.0, "mixed", "openvino", 4), False, False),
+        (Variant(1.0, 0.0, "qat", "openvino"), Variant(1.0, 0.0, "mixed", "openvino"), False, False),
     ],
 )
 def test_what_is_larger_and_what_is_better(variant: Variant, other: Variant, slower: bool, better: bool) -> None:
@@ -85,7 +100,12 @@ def test_training_is_paid_for_from_none_to_most() -> None:
 
 
 def test_names_tell_variants_apart() -> None:
-    assert len({variant.name for variant in VARIANTS}) == len({str(variant) for variant in VARIANTS}) == len(VARIANTS)
+    files = [
+        *VARIANTS,
+        *(replace(v, float_layers=count) for v in VARIANTS if v.precision == "mixed" for count in (1, 11)),
+    ]
+    assert len({variant.name for variant in files}) == len({str(variant) for variant in files}) == len(files)
+    assert str(Variant(1.0, 0.0, "mixed", "openvino", 1)) == "1× · mixed (1 layer in float) · openvino"
     assert str(Trial(VARIANTS[0], 1)).endswith("1 thread") and str(Trial(VARIANTS[0], 2)).endswith("2 threads")
 
 
@@ -97,7 +117,7 @@ def test_names_tell_variants_apart() -> None:
         ({"prunes": (1.0,)}, "--prune must be at least 0 and below 1, got 1"),
         ({"threads": (0,)}, "--threads must be 1 or more, got 0"),
         ({"prunes": ()}, "--prune needs at least one value"),
-        ({"precisions": ("int4",)}, "--precisions must be of float32, bf16, int8, qat, got int4"),
+        ({"precisions": ("int4",)}, "--precisions must be of float32, bf16, int8, mixed, qat, got int4"),
     ],
 )
 def test_what_cannot_be_tried_is_refused(values: dict[str, tuple[float, ...]], words: str) -> None:
@@ -159,5 +179,5 @@ def test_what_a_training_must_gain() -> None:
 def test_precisions_are_listed_from_the_most_exact() -> None:
     for place, precision in enumerate(PRECISIONS):
         for other in PRECISIONS[:place]:
-            one, two = (Variant(1.0, 0.0, each, "openvino") for each in (other, precision))  # type: ignore[arg-type]
+            one, two = (Variant(1.0, 0.0, each, "openvino") for each in (other, precision))
             assert not one.no_better_than(two)

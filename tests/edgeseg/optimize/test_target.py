@@ -54,10 +54,14 @@ def test_a_profile_keeps_files_in_the_engine_they_are_made_for(tmp_path: Path) -
     }
     assert profile.holds(Trial(Variant(0.5, 0.3, "qat", "openvino"), 4)), "QAT files are int8 files"
     assert not profile.holds(Trial(Variant(1.0, 0.0, "bf16", "openvino"), 1))
+    mixed = Variant(0.5, 0.3, "mixed", "openvino")
+    assert profile.holds(Trial(mixed, 1)) and not profile.holds(Trial(mixed, 4)), "float32 was not run on 4 threads"
 
 
 def test_latencies_are_scaled_by_the_ratio_of_like_files(fake_workshop: type[FakeWorkshop], tmp_path: Path) -> None:
-    here = {Trial(v, 1): (8.0 if v.precision == "float32" else 5.0) * v.resolution for v in VARIANTS}
+    mixed = Variant(1.0, 0.0, "mixed", "openvino", float_layers=3)
+    files = [*VARIANTS, mixed]
+    here = {Trial(v, 1): (8.0 if v.precision == "float32" else 5.0) * v.resolution for v in files}
     profile = read_profile(write(tmp_path / "bench.json", ROWS))
 
     class Forgetful(fake_workshop):  # type: ignore[valid-type,misc]
@@ -71,6 +75,7 @@ def test_latencies_are_scaled_by_the_ratio_of_like_files(fake_workshop: type[Fak
     assert scaled.latency(Trial(plain, 1)) == pytest.approx(40.0), "what the profile says of the same file"
     assert scaled.latency(Trial(small, 1)) == pytest.approx(20.0)
     assert scaled.latency(Trial(Variant(0.5, 0.0, "qat", "openvino"), 1)) == pytest.approx(5.0)
+    assert scaled.latency(Trial(mixed, 1)) == pytest.approx(25.0), "5 times, as float32, and not twice, as int8"
     assert scaled.confirm(Trial(small, 1)).latency_ms == pytest.approx(20.0)
     assert scaled.score(small) == 0.5 and scaled.original() == 0.7
 
