@@ -7,12 +7,10 @@ Reads what `edgeseg train`, `export`, `bench` and `benchmarks/stream_floor.py` l
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cyclopts import App, Parameter
 
@@ -21,8 +19,9 @@ from edgeseg.config import load_config
 from edgeseg.training.checkpoint import BEST, read_checkpoint
 from edgeseg.training.runlog import CURVES
 from edgeseg.training.state import CONFIG
-from edgeseg_runtime.errors import EdgesegError, UserError
+from edgeseg_runtime.errors import EdgesegError
 from edgeseg_runtime.files import write_json
+from run_facts import read_left
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -41,8 +40,8 @@ class CollectConfig:
 def collect(run: Path, /, *, config: CollectConfig) -> None:
     """Write everything measured about RUN into one JSON file."""
     checkpoint = read_checkpoint(run / BEST)
-    manifest = _read(run / "export" / "manifest.json")
-    bench = _read(run / "export" / "bench.json")
+    manifest = read_left(run / "export" / "manifest.json")
+    bench = read_left(run / "export" / "bench.json")
     write_json(
         config.out,
         {
@@ -53,19 +52,13 @@ def collect(run: Path, /, *, config: CollectConfig) -> None:
                 "metrics": {name: value for name, value in checkpoint.metrics.items() if name != "confusion"},
             },
             "export": {"command": manifest["facts"]["command"], "packages": manifest["packages"]},
-            "parity": _read(run / "export" / "parity.json"),
+            "parity": read_left(run / "export" / "parity.json"),
             "bench": bench,
         },
     )
     shutil.copyfile(run / CURVES, config.out.with_suffix(".curves.png"))
     shutil.copyfile(run / "export" / "bench.png", config.out.with_suffix(".bench.png"))
     note(f"{config.out}: written")
-
-
-def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise UserError(f"{path} is missing; run the commands in this file's docstring first")
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -180,7 +180,7 @@ class OptimConfig:
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     """AdamW, Adam, or SGD with momentum .9."""
     lr: float | None = None
-    """Highest learning rate; 0.002 if not given, 0.00002 with --qat."""
+    """Highest learning rate; 0.002 if not given, 0.0005 for Mask R-CNN, 0.00002 with --qat."""
     trunk_lr: float = 1.0
     """Learning rate of the backbone or encoder, as a share of the rest's; 0.1 is usual with --weights imagenet."""
     weight_decay: float = 0.01
@@ -228,6 +228,9 @@ class MachineConfig:
     """Arithmetic of the training steps; `auto` takes bf16 where the processor has it. Scoring is in float32."""
     seed: int = 0
     """Fixes the starting weights, the order of the pictures and how they are varied."""
+    sync_bn: Literal["auto", "off"] = "auto"
+    """Whether batch normalisation averages over the pictures of all processes: `auto` does where several train on CUDA;
+    on processors, and with `off`, each has statistics of its own."""
 
     def __post_init__(self) -> None:
         _at_least("devices", self.devices, 1)

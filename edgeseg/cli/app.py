@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
-from cyclopts.config import Toml, Yaml
+from cyclopts.config import Dict, Toml, Yaml
 
 from edgeseg import __version__
 from edgeseg.cli.console import error_line
@@ -61,7 +61,7 @@ def make_app(verb: str | None) -> App:
     for order, (name, (target, line)) in enumerate(VERBS.items()):
         if verb is None:
             app.command(target, name=name, help=line, sort_key=order)
-        elif name == verb:  # the others' names would be taken out of a config file, such as `data`
+        elif name == verb:
             app.command(target, name=name)
     return app
 
@@ -126,9 +126,20 @@ def split_config(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
 _READERS = {".yaml": Yaml, ".yml": Yaml, ".toml": Toml}
 
 
-def _reader(file: Path) -> Any:
-    """Read a flat file of flags; an unknown flag in it is an error, as it is on the command line."""
-    return _READERS[file.suffix](file, root_keys=(), use_commands_as_keys=False, must_exist=True, allow_unknown=False)
+def _reader(file: Path) -> Callable[[App, tuple[str, ...], Any], None]:
+    """Return what takes flags from a flat file; an unknown flag in it is an error, as it is on the command line.
+
+    The flags are handed over below the verb's own words, as cyclopts has it for a file with a part for each verb: of a
+    flat file it would drop those that are named like a verb, such as `data`.
+    """
+
+    def take(app: App, commands: tuple[str, ...], arguments: Any) -> None:
+        flags: Any = _READERS[file.suffix](file, must_exist=True).config
+        for command in reversed(commands):
+            flags = {command: flags}
+        Dict(flags, source=str(file))(app, commands, arguments)
+
+    return take
 
 
 def _terminate(_signum: int, _frame: object) -> None:

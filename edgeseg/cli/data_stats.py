@@ -37,7 +37,7 @@ def stats(*, source: SourceConfig, skip_bad: bool = False, json: bool = False) -
     json
         Print every number as JSON.
     """
-    from edgeseg.data.open import bad_files
+    from edgeseg.data.check import bad_files
 
     of_objects = source.chosen_task() == "instance"
     splits, look, show = _of_objects(source) if of_objects else _of_classes(source)

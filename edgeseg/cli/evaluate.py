@@ -30,6 +30,8 @@ class EvalConfig:
     """Labelled pictures; a run's own if not given."""
     split: str | None = None
     """Split of them; a run's own validation split, or `val`, if not given."""
+    format: str = "auto"
+    """How the folder is laid out; `auto` recognises it, or is as the run had it where the pictures are its own."""
     engine: str | None = None
     """For exported files: onnxruntime or openvino; the format's own if not given."""
     skip_bad: bool = False
@@ -63,6 +65,7 @@ def evaluate(model: Path, /, *, config: Annotated[EvalConfig, Parameter(name="*"
       edgeseg eval runs/camvid
       edgeseg eval runs/camvid --scales 0.75 1 1.25 --flip
       edgeseg eval runs/camvid/export/openvino-int8 --data camvid --split val --json
+      edgeseg eval runs/camvid --data other --format folder
       edgeseg eval runs/people
     """
     from edgeseg_runtime.segmenter import MODEL_SUFFIXES
@@ -84,10 +87,10 @@ def _score_exported(model: Path, config: EvalConfig) -> None:
         raise DatasetError(f"{model} does not say what it was trained on; name labelled pictures with --data")
     split = config.split or "val"
     if segmenter.contract.task == "instance":
-        objects = open_instances(config.data, split, skip_bad=config.skip_bad, progress=progress)
+        objects = open_instances(config.data, split, format=config.format, skip_bad=config.skip_bad, progress=progress)
         _tell_objects(model, config, exported_finder(segmenter), segmenter.contract, objects)
     else:
-        pixels = open_data(config.data, split, skip_bad=config.skip_bad, progress=progress)
+        pixels = open_data(config.data, split, format=config.format, skip_bad=config.skip_bad, progress=progress)
         _tell_classes(model, config, lambda frame: segmenter(frame).mask, segmenter.contract, pixels)
 
 
@@ -96,18 +99,19 @@ def _score_original(model: Path, config: EvalConfig) -> None:
 
     for package in ("torch", "torchvision", "safetensors"):
         require(package, "train")
-    from edgeseg.cli.pictures import run_data, run_objects
+    from edgeseg.cli.pictures import Reading, run_data, run_objects
     from edgeseg.training.checkpoint import load_deployable
     from edgeseg_export.deployable import Deployable
 
     module, checkpoint = load_deployable(model)
+    reading = Reading(config.format, config.skip_bad)
     if isinstance(module, Deployable):
-        pixels = run_data(checkpoint, config.data, config.split, "val_split", progress)
+        pixels = run_data(checkpoint, config.data, config.split, "val_split", progress, reading)
         _tell_classes(model, config, _segmenter(module, checkpoint.model, config), module.contract, pixels)
         return
     if config.averages:
         raise ConfigError(f"--scales and --flip average classes of pixels; {checkpoint.model} tells objects apart")
-    objects = run_objects(checkpoint, config.data, config.split, "val_split", progress)
+    objects = run_objects(checkpoint, config.data, config.split, "val_split", progress, reading)
     _tell_objects(model, config, original_finder(module), module.contract, objects)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -47,8 +48,26 @@ def labelled_pictures(data: SegmentationData, names: tuple[str, ...]) -> Labelle
     return LabelledPictures(data)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How pictures are read, where that is said and not left to the run that they are for."""
+
+    format: str = "auto"
+    """`auto` is as the run had it for its own pictures, and is found out for others."""
+    skip_bad: bool = False
+    """Go on without pictures that cannot be used, also where the run did not."""
+
+
+AS_THE_RUN = Reading()
+
+
 def run_data(
-    checkpoint: Checkpoint, data: str | None, split: str | None, role: str, progress: Progress
+    checkpoint: Checkpoint,
+    data: str | None,
+    split: str | None,
+    role: str,
+    progress: Progress,
+    reading: Reading = AS_THE_RUN,
 ) -> SegmentationData:
     """Open `data` and `split`, or, where they are None, those of the checkpoint's own run.
 
@@ -56,14 +75,19 @@ def run_data(
 
     Raises DatasetError.
     """
-    return _run_data(open_data, checkpoint, data, split, role, progress)
+    return _run_data(open_data, checkpoint, data, split, role, progress, reading)
 
 
 def run_objects(
-    checkpoint: Checkpoint, data: str | None, split: str | None, role: str, progress: Progress
+    checkpoint: Checkpoint,
+    data: str | None,
+    split: str | None,
+    role: str,
+    progress: Progress,
+    reading: Reading = AS_THE_RUN,
 ) -> InstanceData:
     """Do what `run_data` does for models that tell objects apart."""
-    return _run_data(open_instances, checkpoint, data, split, role, progress)
+    return _run_data(open_instances, checkpoint, data, split, role, progress, reading)
 
 
 def _run_data(
@@ -73,19 +97,17 @@ def _run_data(
     split: str | None,
     role: str,
     progress: Progress,
+    reading: Reading,
 ) -> DataT:
     config = checkpoint.config
     own = data is None
     where = config.get("data") if own else data
     if where is None:
         raise DatasetError("the checkpoint does not say what it was trained on; name pictures with --data")
-    return opened(
-        where,
-        split or config.get(role, "val"),
-        format=config.get("format", "auto") if own else "auto",
-        skip_bad=bool(config.get("skip_bad")) if own else False,
-        progress=progress,
-    )
+    if own:
+        told = config.get("format", "auto") if reading.format == "auto" else reading.format
+        reading = Reading(told, reading.skip_bad or bool(config.get("skip_bad")))
+    return opened(where, split or config.get(role, "val"), **asdict(reading), progress=progress)
 
 
 def calibration_set(

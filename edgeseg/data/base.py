@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from edgeseg_runtime.contract import Label
 from edgeseg_runtime.errors import DatasetError
@@ -15,6 +15,9 @@ IGNORE = 255
 """Value of pixels without a class in every mask a reader returns, whatever the files on disk use."""
 Rgb = tuple[int, int, int]
 """Red, green, blue in 0..255."""
+
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 class BadFileError(DatasetError):
@@ -33,6 +36,25 @@ class Sample:
     """uint8 H×W×3, BGR."""
     mask: Mask
     """uint8 H×W of class indices, IGNORE where there is no class."""
+
+
+class Pictured(Protocol):
+    """What holds a picture, whatever is known of it besides."""
+
+    @property
+    def image(self) -> Image:
+        """uint8 H×W×3, BGR."""
+        ...
+
+
+class Indexed(Protocol[T_co]):
+    """What is read by number: a data set of either task, for those who do not ask what its samples hold."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int, /) -> T_co:
+        """Read number `index`. Raises DatasetError naming the file and the reason."""
+        ...
 
 
 class SegmentationData(Protocol):

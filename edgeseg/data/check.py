@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeseg.data.base import BadFileError
-from edgeseg.data.files import Pair, PictureSet, Problem, read_pair
+from edgeseg.data.files import FileSetT, Pair, PictureSet, Problem, read_pair
+from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.progress import Progress, silent
 
 T = TypeVar("T")
@@ -34,14 +35,38 @@ class Report:
     absent: tuple[str, ...]
     """Classes without a pixel in any good mask: a wrong class table, often."""
 
-    @property
-    def ok(self) -> bool:
-        """Whether every file can be used."""
-        return not self.problems
 
-    def text(self) -> str:
-        """List every bad file and its reason, one a line."""
-        return listing(self.problems)
+class Look(Protocol):
+    """What a look at every file found, whatever their truth is."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong, in the order of the files' paths."""
+        ...
+
+    @property
+    def bad_pairs(self) -> tuple[Pair, ...]:
+        """Pairs that cannot be used because of it."""
+        ...
+
+
+def usable(data: FileSetT, look: Look, spec: str, split: str, *, skip_bad: bool) -> FileSetT:
+    """Return the set without its bad pairs.
+
+    Raises DatasetError with one report of all bad files, unless `skip_bad`, and where no pair is left.
+    """
+    if look.problems and not skip_bad:
+        raise bad_files(spec, split, look.problems)
+    good = data.without(look.bad_pairs)
+    if not good.pairs:
+        raise DatasetError(f"{spec}, split {split}: no file can be used\n{listing(look.problems)}")
+    return good
+
+
+def bad_files(spec: str, split: str, problems: Sequence[Problem]) -> DatasetError:
+    """Return the error that tells of all bad files of a split."""
+    count = f"{len(problems)} bad file{'s' if len(problems) > 1 else ''}"
+    return DatasetError(f"{spec}, split {split}: {count} (--skip-bad goes on without)\n{listing(problems)}")
 
 
 def listing(problems: Sequence[Problem]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from edgeseg.data.base import BadFileError, Sample
 from edgeseg.data.masks import MaskReader
@@ -14,6 +14,8 @@ from edgeseg_runtime.contract import Label
 from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.preprocess import Mask
 
+FileSetT = TypeVar("FileSetT", bound="FileSet")
+DataT = TypeVar("DataT", covariant=True)
 Size = tuple[int, int]
 """Height and width in pixels."""
 LOSSY_MASK = "a mask in a format that blurs labels: save it as PNG"
@@ -89,13 +91,12 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class PictureSet:
-    """One split of a layout: a `SegmentationData`."""
+class FileSet:
+    """One split of a recognised data set, whatever its truth is."""
 
     labels: tuple[Label, ...]
     description: str
     pairs: tuple[Pair, ...]
-    read_truth: ReadTruth
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -104,14 +105,31 @@ class PictureSet:
         """Return the picture's file name without suffix."""
         return self.pairs[index].image.stem
 
+    def without(self: FileSetT, bad: Iterable[Pair]) -> FileSetT:
+        """Return the set without some pairs."""
+        left_out = set(bad)
+        return replace(self, pairs=tuple(pair for pair in self.pairs if pair not in left_out))
+
+
+@dataclass(frozen=True)
+class PictureSet(FileSet):
+    """One split of a layout: a `SegmentationData`."""
+
+    read_truth: ReadTruth
+
     def read(self, index: int) -> Sample:
         """Read picture and mask. Raises BadFileError."""
         return read_pair(self.pairs[index], self.read_truth)
 
-    def without(self, bad: Iterable[Pair]) -> PictureSet:
-        """Return the set without some pairs."""
-        left_out = set(bad)
-        return replace(self, pairs=tuple(pair for pair in self.pairs if pair not in left_out))
+
+@dataclass(frozen=True)
+class Unchecked(Generic[DataT]):
+    """A split as it lies on disk: none of its files has been looked at."""
+
+    data: DataT
+    """All that is paired; reading a bad one raises BadFileError."""
+    problems: tuple[Problem, ...] = ()
+    """Files that lack a partner."""
 
 
 def in_name_order(pairs: Iterable[Pair], problems: Iterable[Problem]) -> Pairing:

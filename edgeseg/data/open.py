@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from edgeseg.data import (
     ade20k,
@@ -21,8 +20,8 @@ from edgeseg.data import (
     yolo,
 )
 from edgeseg.data.base import SegmentationData
-from edgeseg.data.check import Report, check, listing
-from edgeseg.data.files import Layout, PictureSet, Problem
+from edgeseg.data.check import Report, check, usable
+from edgeseg.data.files import Layout, PictureSet, Problem, Unchecked
 from edgeseg.data.recognition import Format, filled_splits, find_folder, find_split, first_fit, fits_none
 from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.progress import Progress, silent
@@ -49,16 +48,6 @@ SHOWN = 12
 """Absent classes that a description names."""
 
 
-@dataclass(frozen=True)
-class Unchecked:
-    """A split as it lies on disk: none of its files has been looked at."""
-
-    data: SegmentationData
-    """All that is paired; reading a bad one raises BadFileError."""
-    problems: tuple[Problem, ...]
-    """Files that lack a partner."""
-
-
 def open_data(
     spec: str, split: str, *, format: str = "auto", skip_bad: bool = False, progress: Progress = silent
 ) -> SegmentationData:
@@ -72,27 +61,17 @@ def open_data(
     layout = recognise(spec, format)
     data, unpaired = _picture_set(layout, spec, split)
     report = check(data, unpaired, progress)
-    if not report.ok and not skip_bad:
-        raise bad_files(spec, split, report.problems)
-    good = data.without(report.bad_pairs)
-    if not good.pairs:
-        raise DatasetError(f"{spec}, split {split}: no file can be used\n{report.text()}")
+    good = usable(data, report, spec, split, skip_bad=skip_bad)
     return replace(good, description=_describe(layout, split, good, report))
 
 
-def open_unchecked(spec: str, split: str, *, format: str = "auto") -> Unchecked:
+def open_unchecked(spec: str, split: str, *, format: str = "auto") -> Unchecked[SegmentationData]:
     """Open a split as `open_data` does, but leave looking at the files to the reader. Raises DatasetError."""
     if procedural.is_meant(spec, format):
-        return Unchecked(procedural.ProceduralData(procedural.ProceduralSpec.parse(spec), split), ())
+        return Unchecked(procedural.ProceduralData(procedural.ProceduralSpec.parse(spec), split))
     layout = recognise(spec, format)
     data, unpaired = _picture_set(layout, spec, split)
     return Unchecked(replace(data, description=f"{layout.title}, {split}: {len(data)} pictures, unchecked"), unpaired)
-
-
-def bad_files(spec: str, split: str, problems: Sequence[Problem]) -> DatasetError:
-    """Return the error that tells of all bad files of a split."""
-    count = f"{len(problems)} bad file{'s' if len(problems) > 1 else ''}"
-    return DatasetError(f"{spec}, split {split}: {count} (--skip-bad goes on without)\n{listing(problems)}")
 
 
 def _picture_set(layout: Layout, spec: str, split: str) -> tuple[PictureSet, tuple[Problem, ...]]:

@@ -25,7 +25,12 @@ from torch.utils.data import DataLoader
 from edgeseg.config import TrainConfig, given
 from edgeseg.training.batch_preview import BATCH
 from edgeseg.training.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
-from edgeseg.training.machine import choose_accelerator, choose_precision, choose_processes
+from edgeseg.training.machine import (
+    choose_accelerator,
+    choose_precision,
+    choose_processes,
+    share_batch_statistics,
+)
 from edgeseg.training.optimisation import make_average, make_optimizer, make_schedule
 from edgeseg.training.runlog import RunLog
 from edgeseg.training.start import describe, resolve
@@ -142,6 +147,7 @@ def assemble(
     loader = task.make_loader(config, contract, fabric, progress)
     torch.manual_seed(config.machine.seed)
     module = task.make_module(config, contract, fresh=fresh, progress=progress, report=report).to(fabric.device)
+    module = share_batch_statistics(module, config.machine.sync_bn, fabric.world_size, fabric.device)
     steps = given(config.optim.epochs) * steps_an_epoch(len(loader), config.optim.accumulate)
     state = make_state(config, module, steps)
     # after the average was copied: a step may watch the network, which the average must not

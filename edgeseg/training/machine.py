@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar, cast
 
 import torch
+from torch import nn
 
 from edgeseg_runtime.errors import ConfigError
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,16 @@ def choose_precision(precision: str, accelerator: str, qat: bool = False) -> Lit
     if precision == "bf16" and qat:
         raise ConfigError("--qat with --precision bf16: bf16 rounds as coarsely as int8 does; leave --precision away")
     return "bf16-mixed" if precision == "bf16" else "32-true"
+
+
+def share_batch_statistics(module: ModuleT, setting: str, processes: int, device: torch.device) -> ModuleT:
+    """Return `module` with batch normalisations that average over the batches of all processes, under the same names.
+
+    Left as it is unless `setting` is `auto` and several processes train on CUDA: PyTorch has them for cards alone.
+    """
+    if setting == "off" or processes == 1 or device.type != "cuda":
+        return module
+    return cast(ModuleT, nn.SyncBatchNorm.convert_sync_batchnorm(module))  # type: ignore[no-untyped-call]
 
 
 def _has_bf16(accelerator: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Generator
 
-from edgeseg.data.augmentation.pair import Album, Fill, Pair, Step, happens, uniform, whole
+from edgeseg.data.augmentation.pair import Album, Fill, Pair, PicturedT, Pictures, Step, Vary, happens, uniform, whole
 from edgeseg.data.augmentation.zoom import place_on
 
 CENTRE = (0.25, 0.75)
@@ -76,13 +76,13 @@ class CopyPaste:
         if not happens(self.share, generator):
             return pair
         label, where = album.rare.draw(generator)
-        other = self.vary(replace(album.pair(where), wanted=label), generator)
+        other = self.vary(replace(album.picture(where), wanted=label), generator)
         return paste(pair, other, np.array([label]))
 
 
-def partner(index: int, album: Album, vary: Step, generator: Generator) -> Pair:
+def partner(index: int, album: Pictures[PicturedT], vary: Vary[PicturedT], generator: Generator) -> PicturedT:
     """Draw another picture than `index` (the same, if there is no other) and vary it."""
-    return vary(album.pair(draw_other(index, len(album), generator)), generator)
+    return vary(album.picture(draw_other(index, len(album), generator)), generator)
 
 
 def draw_other(index: int, count: int, generator: Generator) -> int:

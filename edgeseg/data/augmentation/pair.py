@@ -19,6 +19,7 @@ from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.preprocess import Image, Mask
 
 PicturedT = TypeVar("PicturedT", bound="Pictured")
+PictureT_co = TypeVar("PictureT_co", covariant=True)
 AlbumT = TypeVar("AlbumT")
 
 
@@ -51,18 +52,22 @@ class Pair:
         return replace(self, image=image, mask=self.mask if mask is None else mask)
 
 
-class Album(Protocol):
+class Pictures(Protocol[PictureT_co]):
     """The pictures that others are mixed with."""
+
+    def __len__(self) -> int: ...
+
+    def picture(self, index: int) -> PictureT_co:
+        """Return picture `index` as it is before augmentation."""
+        ...
+
+
+class Album(Pictures[Pair], Protocol):
+    """Pictures with masks, which know their rare classes if those are counted."""
 
     @property
     def rare(self) -> RareClasses:
         """Which classes are rare, and where they are."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def pair(self, index: int) -> Pair:
-        """Return picture `index` as it is before augmentation."""
         ...
 
 

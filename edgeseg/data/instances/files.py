@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from edgeseg.data.drawn import PaintedTruth
-from edgeseg.data.files import Layout, Pair, Pairing
+from edgeseg.data.files import FileSet, Layout, Pairing
 from edgeseg.data.instances.base import InstanceSample
 from edgeseg.data.instances.truth import ReadObjects, ShapeObjects
 from edgeseg.data.pictures import read_picture
@@ -29,31 +29,16 @@ class ObjectLayout:
 
 
 @dataclass(frozen=True)
-class ObjectSet:
+class ObjectSet(FileSet):
     """One split of a layout: an `InstanceData`."""
 
-    labels: tuple[Label, ...]
-    description: str
-    pairs: tuple[Pair, ...]
     read_objects: ReadObjects
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def name(self, index: int) -> str:
-        """Return the picture's file name without suffix."""
-        return self.pairs[index].image.stem
 
     def read(self, index: int) -> InstanceSample:
         """Read picture and objects. Raises BadFileError."""
         pair = self.pairs[index]
         image = read_picture(pair.image)
         return InstanceSample(image, self.read_objects(pair, (image.shape[0], image.shape[1])).instances)
-
-    def without(self, bad: Iterable[Pair]) -> ObjectSet:
-        """Return the set without some pairs."""
-        left_out = set(bad)
-        return replace(self, pairs=tuple(pair for pair in self.pairs if pair not in left_out))
 
 
 def from_shapes(layout: Layout, source: str) -> ObjectLayout:

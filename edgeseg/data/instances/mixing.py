@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Generator
 
-from edgeseg.data.augmentation.mixing import draw_other, draw_quarters
+from edgeseg.data.augmentation.mixing import draw_quarters, partner
 from edgeseg.data.augmentation.pair import happens, whole
 from edgeseg.data.instances.base import Instance
 from edgeseg.data.instances.picture import Album, Picture, Step, cover_of, covered, mapped
@@ -61,11 +61,6 @@ class Mosaic:
             image[down, across] = part.image
             objects += mapped(part.objects, partial(moved, down=down.start, right=across.start))
         return picture.changed(image, objects)
-
-
-def partner(index: int, album: Album, vary: Step, generator: Generator) -> Picture:
-    """Draw another picture than `index` (the same, if there is no other) and vary it."""
-    return vary(album.picture(draw_other(index, len(album), generator)), generator)
 
 
 def paste(picture: Picture, other: Picture, objects: list[Instance]) -> Picture:

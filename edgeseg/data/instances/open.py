@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from edgeseg.data import coco, cvat, labelme, procedural, supervisely, yolo
 from edgeseg.data import open as classes
-from edgeseg.data.check import listing
-from edgeseg.data.files import Layout, Problem
+from edgeseg.data.check import usable
+from edgeseg.data.files import Layout, Problem, Unchecked
 from edgeseg.data.instances import coco as coco_objects
 from edgeseg.data.instances import pennfudan, voc
 from edgeseg.data.instances.base import InstanceData
@@ -46,16 +46,6 @@ FORMATS: dict[str, Format[ObjectLayout]] = {
 NAMES = (procedural.NAME, *FORMATS)
 
 
-@dataclass(frozen=True)
-class Unchecked:
-    """A split as it lies on disk: none of its files has been looked at."""
-
-    data: InstanceData
-    """All that is paired; reading a bad one raises BadFileError."""
-    problems: tuple[Problem, ...]
-    """Files that lack a partner."""
-
-
 def open_instances(
     spec: str, split: str, *, format: str = "auto", skip_bad: bool = False, progress: Progress = silent
 ) -> InstanceData:
@@ -70,18 +60,14 @@ def open_instances(
     layout = recognise(spec, format)
     data, unpaired = _object_set(layout, spec, split)
     report = check(data, unpaired, progress)
-    if report.problems and not skip_bad:
-        raise classes.bad_files(spec, split, report.problems)
-    good = data.without(report.bad_pairs)
-    if not good.pairs:
-        raise DatasetError(f"{spec}, split {split}: no file can be used\n{listing(report.problems)}")
+    good = usable(data, report, spec, split, skip_bad=skip_bad)
     return replace(good, description=_describe(layout, split, good, report))
 
 
-def open_unchecked(spec: str, split: str, *, format: str = "auto") -> Unchecked:
+def open_unchecked(spec: str, split: str, *, format: str = "auto") -> Unchecked[InstanceData]:
     """Open a split as `open_instances` does, but leave looking at the files to the reader. Raises DatasetError."""
     if procedural.is_meant(spec, format):
-        return Unchecked(ProceduralObjects(ProceduralSpec.parse(spec), split), ())
+        return Unchecked(ProceduralObjects(ProceduralSpec.parse(spec), split))
     layout = recognise(spec, format)
     data, unpaired = _object_set(layout, spec, split)
     return Unchecked(replace(data, description=f"{layout.title}, {split}: {len(data)} pictures, unchecked"), unpaired)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.data.augmentation.pair import MixIn, Vary
+from edgeseg.data.augmentation.pair import MixIn, Pictures, Vary
 from edgeseg.data.instances.base import Instance
 from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.preprocess import Image
@@ -34,16 +34,7 @@ class Picture:
         return Picture(image, self.objects if objects is None else tuple(objects))
 
 
-class Album(Protocol):
-    """The pictures that others are mixed with."""
-
-    def __len__(self) -> int: ...
-
-    def picture(self, index: int) -> Picture:
-        """Return picture `index` as it is before augmentation."""
-        ...
-
-
+Album: TypeAlias = Pictures[Picture]
 Step: TypeAlias = Vary[Picture]
 Mix: TypeAlias = MixIn[Picture, Album]
 

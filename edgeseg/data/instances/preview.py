@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from edgeseg.data.instances.base import Instance, InstanceSample
+from edgeseg.data.instances.base import InstanceSample
 from edgeseg.data.instances.regions import nearest, resized
 from edgeseg.data.preview import OPACITY, fitted, lay_out, striped, tile_height
 from edgeseg_runtime.contract import Label
@@ -42,23 +43,29 @@ def draw(sample: InstanceSample, labels: Sequence[Label], height: int) -> Image:
     classes = np.array([labels[each.label].color[::-1] for each in order], np.uint8).reshape(-1, 3)
     colors = object_colors(classes, range(len(order)))
     for each, region, color in zip(order, regions, colors, strict=True):
-        _tint(picture, each, region, color.tolist())
+        if each.crowd:
+            _stripe(picture, region)
+        else:
+            tint(picture, region, color, color)
     for each, region in zip(order, regions, strict=True):
         if not each.crowd:
             _name(picture, labels[each.label].name, region)
     return picture
 
 
-def _tint(picture: Image, instance: Instance, region: Region, color: list[int]) -> None:
+def tint(picture: Image, region: Region, color: npt.ArrayLike, rim: npt.ArrayLike, opacity: float = OPACITY) -> None:
+    """Mix a BGR colour into the pixels of an object, in place, and draw those that lie beside others in `rim`."""
     if not region.inside.size:
         return
     part = picture[region.window]
-    if instance.crowd:
-        part[region.inside] = striped(part)[region.inside]
-        return
-    part[region.inside] = (OPACITY * np.array(color) + (1 - OPACITY) * part[region.inside]).astype(np.uint8)
+    part[region.inside] = (opacity * np.array(color) + (1 - opacity) * part[region.inside]).astype(np.uint8)
     inner = cv2.erode(np.pad(region.inside.astype(np.uint8), 1), np.ones((3, 3), np.uint8))[1:-1, 1:-1]
-    part[region.inside & (inner == 0)] = color
+    part[region.inside & (inner == 0)] = rim
+
+
+def _stripe(picture: Image, region: Region) -> None:
+    part = picture[region.window]
+    part[region.inside] = striped(part)[region.inside]
 
 
 def _name(picture: Image, name: str, region: Region) -> None:

@@ -3,87 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from edgeseg.data.augmentation.pair import seeded
-from edgeseg.data.instances.augment import InstanceAugment
-from edgeseg.data.instances.base import Instance, InstanceData, InstanceSample
+from edgeseg.data.instances.base import InstanceSample
 from edgeseg.data.instances.picture import Picture, mapped
 from edgeseg.data.instances.regions import nearest, resized
-from edgeseg.data.sampling import Draw
+from edgeseg.data.varied import VariedSet
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.preprocess import content_size, to_input
-from edgeseg_runtime.progress import Progress, silent
-
-CACHE_BYTES = 2 << 30
-_WORKERS = 4
 
 Target: TypeAlias = dict[str, Tensor]
 """Of n objects in an H×W input: `boxes` float32 (n, 4), left, top, right, bottom in pixels, the smallest that hold the
 masks; `labels` int64 (n,); `masks` uint8 (n, H, W), 1 inside; `crowd` bool (n,)."""
 
 
-class InstanceTrainingSet(Dataset[tuple[Tensor, Target]]):
+class InstanceTrainingSet(VariedSet[InstanceSample, Picture, tuple[Tensor, Target]]):
     """Item: (uint8 H×W×3 in the contract's colour order, target), both at the contract's size.
 
-    Pictures go through the runtime's own preprocessing before they are augmented; objects that have no pixel left then
-    are left out. As many pictures as fit in `cache_bytes` are decoded once, here, before workers are started, so that
-    forked workers share them. What augmentation draws for item `i` depends on (seed, epoch, i) only, and on how often a
-    sampler drew it before: the number of workers changes nothing. Before workers are forked, call
-    `cv2.setNumThreads(1)`: OpenCV's thread pool does not survive a fork, and a worker would wait for it for ever.
+    Objects that have no pixel left at that size are left out.
     """
 
-    def __init__(
-        self,
-        data: InstanceData,
-        contract: Contract,
-        augment: InstanceAugment,
-        seed: int,
-        *,
-        cache_bytes: int = CACHE_BYTES,
-        progress: Progress = silent,
-    ) -> None:
-        self.data, self.contract, self.augment, self.seed = data, contract, augment, seed
-        # Shared memory: persistent workers see the new epoch too.
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
-        height, width = contract.size
-        kept = min(len(data), cache_bytes // (3 * height * width))
-        self._images: npt.NDArray[np.uint8] = np.empty((kept, height, width, 3), np.uint8)
-        self._objects: list[tuple[Instance, ...]] = []
-        with ThreadPoolExecutor(_WORKERS) as pool:
-            loaded = pool.map(self._load, range(kept))
-            for index, picture in enumerate(progress(loaded, "reading pictures", kept)):
-                self._images[index] = picture.image
-                self._objects.append(picture.objects)
+    pixel_bytes = 3
 
-    def __len__(self) -> int:
-        return len(self.data)
+    def to_picture(self, sample: InstanceSample) -> Picture:
+        """See VariedSet."""
+        return to_picture(sample, self.contract)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Draw other augmentations from now on; call it before iterating over the loader."""
-        self._epoch[0] = epoch
-
-    def picture(self, index: int) -> Picture:
-        """Return picture `index` and its objects, not augmented."""
-        if index < len(self._images):
-            return Picture(self._images[index], self._objects[index])
-        return self._load(index)
-
-    def __getitem__(self, item: int | Draw) -> tuple[Tensor, Target]:
-        draw = item if isinstance(item, Draw) else Draw(item)
-        generator = seeded(self.seed, int(self._epoch[0]), draw.index, draw.repeat)
-        varied = self.augment(self.picture(draw.index), generator, draw.index, self)
-        return torch.from_numpy(np.ascontiguousarray(varied.image)), target(varied)
-
-    def _load(self, index: int) -> Picture:
-        return to_picture(self.data.read(index), self.contract)
+    def to_item(self, picture: Picture) -> tuple[Tensor, Target]:
+        """See VariedSet."""
+        return to_item(picture)
 
 
 def to_picture(sample: InstanceSample, contract: Contract) -> Picture:
@@ -93,6 +45,11 @@ def to_picture(sample: InstanceSample, contract: Contract) -> Picture:
     down, across = nearest(height, rows), nearest(width, columns)
     objects = mapped(sample.instances, lambda region: resized(region, down, across))
     return Picture(to_input(sample.image, contract), tuple(objects))
+
+
+def to_item(picture: Picture) -> tuple[Tensor, Target]:
+    """Return a picture and its objects as a training set gives them."""
+    return torch.from_numpy(np.ascontiguousarray(picture.image)), target(picture)
 
 
 def target(picture: Picture) -> Target:

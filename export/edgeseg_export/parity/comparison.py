@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,8 +94,19 @@ class AccuracyPair:
             original, artifact = self.original.iou(weights), self.artifact.iou(weights)
             return 100 * (mean_over(original, self.judged) - mean_over(artifact, self.judged))
 
+        return self._interval(drop)
+
+    def miou_intervals(self) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+        """Return the 95 % intervals (0..1) of `mean_iou`, by bootstrap over pictures; None with fewer than two."""
+
+        def of(path: Accuracy) -> tuple[float, float] | None:
+            return self._interval(lambda weights: mean_over(path.iou(weights), self.judged))
+
+        return of(self.original), of(self.artifact)
+
+    def _interval(self, statistic: Callable[[Floats], Floats]) -> tuple[float, float] | None:
         settings = self.settings
-        return interval(drop, len(self.original.hits), resamples=settings.resamples, seed=settings.seed)
+        return interval(statistic, len(self.original.hits), resamples=settings.resamples, seed=settings.seed)
 
     @property
     def class_drops(self) -> Floats:
@@ -229,7 +240,7 @@ def _ratio(part: int, whole: int) -> float:
 
 
 def _accuracy_dict(pair: AccuracyPair, labels: tuple[str, ...]) -> dict[str, Any]:
-    bounds = pair.miou_drop_interval()
+    bounds = [None if each is None else list(each) for each in (*pair.miou_intervals(), pair.miou_drop_interval())]
     original, artifact, truth = pair.original.iou(), pair.artifact.iou(), pair.original.truth
     return {
         "pictures": len(truth),
@@ -241,8 +252,10 @@ def _accuracy_dict(pair: AccuracyPair, labels: tuple[str, ...]) -> dict[str, Any
         "mean_iou": {
             "original": plain(pair.mean_iou[0]),
             "artifact": plain(pair.mean_iou[1]),
+            "original_interval_95": bounds[0],
+            "artifact_interval_95": bounds[1],
             "drop_points": plain(pair.miou_drop),
-            "drop_interval_95": None if bounds is None else list(bounds),
+            "drop_interval_95": bounds[2],
             "resamples": pair.settings.resamples,
         },
         "boundary_f": {

@@ -114,6 +114,14 @@ def test_flags_from_a_file(root: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert list(json.loads(capsys.readouterr().out)["splits"]) == ["train"]
 
 
+def test_the_folder_too_may_stand_in_a_file(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path / "c.toml", f"data = '{root}'\nsplit = 'train'\njson = true\n")
+    assert run(["data", "stats", "--config", str(file)]) == 0
+    assert json.loads(capsys.readouterr().out)["data"] == str(root)
+    assert run(["data", "stats", "--config", str(file), "--data", "procedural:32x32,n=4"]) == 0  # the command line wins
+    assert json.loads(capsys.readouterr().out)["data"] == "procedural:32x32,n=4"
+
+
 # --- preview ---
 
 

@@ -45,6 +45,37 @@ def test_another_set_and_split(tiny_run: Path, capsys: pytest.CaptureFixture[str
     assert np.sum(answer["confusion"]) == 5 * 48 * 80
 
 
+@pytest.fixture
+def folder(tiny_run: Path, tmp_path: Path) -> Path:
+    """The run's val pictures as a folder of pictures and masks."""
+    data = read_checkpoint(tiny_run / BEST).config["data"]
+    assert run(["data", "convert", "--data", data, "--split", "val", "--out", str(tmp_path / "set")]) == 0
+    return tmp_path / "set"
+
+
+def test_the_format_can_be_forced(
+    tiny_run: Path, exported: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model in (tiny_run, exported):
+        assert run(["eval", str(model), "--data", str(folder), "--format", "folder", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["pictures"] == 18
+        assert run(["eval", str(model), "--data", str(folder), "--format", "voc"]) == 2
+        assert "fits no known layout; looked for:\n  Pascal VOC" in capsys.readouterr().err
+    assert run(["eval", str(tiny_run), "--format", "folder"]) == 2  # of the run's own pictures too
+    assert "procedural" in capsys.readouterr().err
+
+
+def test_bad_pictures_can_be_skipped(
+    tiny_run: Path, exported: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    next((folder / "images" / "val").iterdir()).write_bytes(b"no picture")
+    for model in (tiny_run, exported):
+        assert run(["eval", str(model), "--data", str(folder), "--json"]) == 2
+        assert "1 bad file" in capsys.readouterr().err
+        assert run(["eval", str(model), "--data", str(folder), "--skip-bad", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["pictures"] == 17
+
+
 def test_views_are_told_with_the_scores(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["eval", str(tiny_run), "--scales", "1", "1.5", "--flip", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from edgeseg.cli.app import run
+from edgeseg.cli.model_results import own_results, read_results
 from edgeseg.models import MODELS
 from edgeseg.models.instances.registry import INSTANCE_MODELS
 
@@ -17,6 +18,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgeseg.models.registry.MODELS", chosen)
     instances = {name: INSTANCE_MODELS[name] for name in ("yolact_shufflenet_v2_x0_5", "maskrcnn_mobilenet_v2_fpn")}
     monkeypatch.setattr("edgeseg.models.instances.registry.INSTANCE_MODELS", instances)
+    monkeypatch.setattr("edgeseg.cli.models.own_results", lambda: None)  # as where edgeseg was installed from a wheel
 
 
 def results(folder: Path, **changes: Any) -> Path:
@@ -28,7 +30,8 @@ def results(folder: Path, **changes: Any) -> Path:
         {"name": "wrong", "verdict": "fail", "latency": [{"engine": "openvino", "threads": 1, "p50_ms": 1.0}]},
     ]
     one = {"kind": "original", "settings": {"model": "fast_scnn"}, "mean_iou": 0.6, "artifacts": artifacts}
-    document = {"bench": {"settings": {"scored_on": "camvid"}}, "runs": [one | changes]}
+    bench = {"made": "2026-01-01", "settings": {"scored_on": "camvid"}}
+    document = {"bench": bench, "runs": [one | changes]}
     (folder / f"{len(list(folder.iterdir()))}.json").write_text(json.dumps(document))
     (folder / "other.json").write_text("[1]")
     return folder
@@ -36,12 +39,13 @@ def results(folder: Path, **changes: Any) -> Path:
 
 def test_the_table_names_every_architecture_the_cheapest_first(few: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models"]) == 0
-    shown = capsys.readouterr().out
+    shown, said = capsys.readouterr()
     assert "360×480, 11 classes" in shown
+    assert "this installation has none" in said
     assert shown.index("fast_scnn") < shown.index("unet")
     (line,) = (line for line in shown.splitlines() if "fast_scnn" in line)
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
-        "fast_scnn", "semantic", "1.14", "0.56", "no", "Apache-2.0", "arXiv:1902.04502"
+        "fast_scnn", "semantic", "1.14", "0.56", "", "", "no", "Apache-2.0", "arXiv:1902.04502"
     ]  # fmt: skip
 
 
@@ -72,6 +76,7 @@ def test_measured_figures_are_the_best_run_and_its_fastest_good_file(
     assert rows["fast_scnn"] == {
         "file": str(folder / "0.json"),
         "scored_on": "camvid",
+        "measured_at": "2026-01-01",
         "mean_iou": 0.6,
         "artifact": "int8",
         "engine": "onnxruntime",
@@ -82,7 +87,44 @@ def test_measured_figures_are_the_best_run_and_its_fastest_good_file(
     shown = capsys.readouterr()
     (line,) = (line for line in shown.out.splitlines() if "fast_scnn" in line)
     assert "60.00" in line and "4.25" in line
-    assert "one thread" in shown.err
+    assert "one thread" in shown.err and "in one bench" not in shown.err
+
+
+def test_figures_of_several_benches_say_so(
+    few: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts = [{"name": "a", "verdict": "pass", "latency": [{"engine": "openvino", "threads": 1, "p50_ms": 2.5}]}]
+    benches = {made: {"made": made, "settings": {"scored_on": None}} for made in ("monday", "friday")}
+    runs = [
+        {"kind": "original", "settings": {"model": name}, "scored_on": "camvid, split val", "bench": made,
+         "mean_iou": 0.5, "artifacts": artifacts}
+        for name, made in (("unet", "monday"), ("fast_scnn", "friday"))
+    ]  # fmt: skip
+    zoo = tmp_path / "camvid_zoo.json"
+    zoo.write_text(json.dumps({"remark": "", "benches": benches, "runs": runs}))
+    monkeypatch.setattr("edgeseg.cli.models.own_results", lambda: zoo)
+    assert run(["models"]) == 0
+    shown, said = capsys.readouterr()
+    assert all("50.00" in line and "2.50" in line for line in shown.splitlines() if "scnn" in line or "│ unet" in line)
+    assert "camvid, split val" in said and "not all were measured in one bench" in said and str(zoo) in said
+
+
+def test_a_checkouts_own_figures_are_the_zoos_where_there_are_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.__file__", str(tmp_path / "edgeseg" / "__init__.py"))
+    assert own_results() is None
+    folder = tmp_path / "benchmarks" / "results"
+    folder.mkdir(parents=True)
+    assert own_results() == folder
+    (folder / "camvid_zoo.json").write_text("{}")
+    assert own_results() == folder / "camvid_zoo.json"
+
+
+def test_this_checkouts_figures_are_read() -> None:
+    where = own_results()
+    assert where is not None
+    assert all(name in MODELS and 0 < one["mean_iou"] < 1 for name, one in read_results(where).items())
 
 
 @pytest.mark.parametrize(
@@ -90,8 +132,8 @@ def test_measured_figures_are_the_best_run_and_its_fastest_good_file(
     [
         (["--size", "32", "32"], "fast_scnn needs inputs of at least 64×64, got 32×32"),
         (["--classes", "0"], "--classes must be between 1 and 255, got 0"),
-        (["--results", "{tmp}/nowhere"], "there is no folder"),
-        (["--results", "{tmp}/empty"], "holds runs as benchmarks/compression.py writes them"),
+        (["--results", "{tmp}/nowhere"], "there is no file or folder"),
+        (["--results", "{tmp}/empty"], "holds no runs as benchmarks/zoo.py and compression.py write them"),
         (["--results", "{tmp}/damaged"], "is damaged"),
     ],
 )

@@ -17,7 +17,8 @@ from edgeseg.data.base import Sample
 from edgeseg.data.procedural import ProceduralData, ProceduralSpec
 from edgeseg.data.rare import RareClasses
 from edgeseg.data.sampling import Draw, RareClassSampler
-from edgeseg.data.torch_dataset import CACHE_BYTES, TrainingSet
+from edgeseg.data.torch_dataset import TrainingSet
+from edgeseg.data.varied import CACHE_BYTES
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.preprocess import to_input, to_input_mask
 
@@ -122,7 +123,7 @@ def test_a_picture_is_cropped_on_the_class_that_it_was_drawn_for() -> None:
     dataset = TrainingSet(DATA, CONTRACT, augment, seed=0)
     missed = 0
     for index in range(12):
-        for label in np.unique(dataset.pair(index).mask):
+        for label in np.unique(dataset.picture(index).mask):
             for repeat in range(5):
                 assert (dataset[Draw(index, repeat, int(label))][1] == label).float().mean() > 0
                 missed += not (dataset[Draw(index, repeat)][1] == label).any()
@@ -141,7 +142,7 @@ def test_rare_classes_are_counted_at_the_contracts_size(kept: int) -> None:
 
 def test_a_pair_is_what_the_runtime_makes_of_a_picture() -> None:
     for dataset in (strong(), strong(cache_bytes=0)):
-        pair = dataset.pair(7)
+        pair = dataset.picture(7)
         sample = DATA.read(7)
         assert isinstance(pair, Pair)
         assert np.array_equal(pair.image, to_input(sample.image, CONTRACT))

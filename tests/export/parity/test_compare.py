@@ -113,20 +113,21 @@ def test_the_interval_is_that_of_a_plain_loop_over_the_same_resamples() -> None:
 
     found = measure(ORIGINALS, ARTIFACTS, list(TRUTHS))
     assert found.accuracy is not None
-    drops = []
+    drops, scores = [], []
     for weights in resample_weights(len(TRUTHS), SMALL.resamples, SMALL.seed):
         drawn = np.repeat(np.arange(len(TRUTHS)), weights.astype(int))
         truth, original, artifact = (
             np.concatenate([masks[index].ravel() for index in drawn]) for masks in (TRUTHS, ORIGINALS, ARTIFACTS)
         )
-        drops.append(
-            100
-            * (
-                jaccard_score(truth, original, labels=[0, 1, 2], average="macro")
-                - jaccard_score(truth, artifact, labels=[0, 1, 2], average="macro")
-            )
-        )
+        both = [jaccard_score(truth, path, labels=[0, 1, 2], average="macro") for path in (original, artifact)]
+        scores.append(both)
+        drops.append(100 * (both[0] - both[1]))
     assert found.accuracy.miou_drop_interval() == pytest.approx(tuple(np.percentile(drops, [2.5, 97.5])))
+    bounds = np.percentile(scores, [2.5, 97.5], axis=0).T
+    np.testing.assert_allclose(np.array(found.accuracy.miou_intervals(), np.float64), bounds)
+    told = found.as_dict()["against_truth"]["mean_iou"]
+    assert told["original_interval_95"] == pytest.approx(bounds[0])
+    assert told["artifact_interval_95"] == pytest.approx(bounds[1])
 
 
 def test_masks_that_are_equal_are_perfect_in_every_number() -> None:

@@ -65,7 +65,7 @@ class Shelf:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def pair(self, index: int) -> Pair:
+    def picture(self, index: int) -> Pair:
         """Return a picture."""
         self.asked.append(index)
         return self.pairs[index]

@@ -16,9 +16,10 @@ from edgeseg.data.augment_config import AugmentConfig
 from edgeseg.data.instances.augment import instance_augmentation
 from edgeseg.data.instances.base import Instance, InstanceSample
 from edgeseg.data.instances.procedural import ProceduralObjects
-from edgeseg.data.instances.torch_dataset import CACHE_BYTES, InstanceTrainingSet, Target, collate
+from edgeseg.data.instances.torch_dataset import InstanceTrainingSet, Target, collate
 from edgeseg.data.procedural import ProceduralSpec
 from edgeseg.data.sampling import Draw
+from edgeseg.data.varied import CACHE_BYTES
 from edgeseg_runtime.contract import Contract, Label, Selection
 from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.preprocess import to_input, to_input_mask

@@ -1,0 +1,129 @@
+"""Put runs of several architectures into one table that can be committed: how good, how fast, how large, at what cost.
+
+    edgeseg export runs/zoo/unet --int8 && edgeseg export runs/zoo/bricknet_s --int8     # … every run
+    edgeseg bench  runs/zoo/unet/export runs/zoo/bricknet_s/export --out runs/zoo        # take turns in one process
+    python benchmarks/zoo.py runs/zoo/unet runs/zoo/bricknet_s --bench runs/zoo/bench.json --out zoo.json
+
+Reads what the verbs left; measures nothing itself. Runs that the file holds already are replaced, others stay, and the
+table says which of them were measured in another bench: only figures of one bench can be compared. Without a run the
+table of the file is printed and drawn again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, Parameter
+
+from edgeseg.cli.console import note
+from edgeseg.training.checkpoint import BEST, Checkpoint, read_checkpoint
+from edgeseg.training.runlog import METRICS, read_metrics
+from edgeseg_bench.pareto import draw
+from edgeseg_bench.subjects import EXPORT
+from edgeseg_runtime.errors import EdgesegError, UserError
+from edgeseg_runtime.files import write_json
+from run_facts import BENCH, bench_facts, read_left, run_facts
+from training_time import training_minutes
+from zoo_table import int8_points, markdown
+
+RESULT = Path(__file__).parent / "results" / "camvid_zoo.json"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ZooConfig:
+    """Where figures come from and go to."""
+
+    bench: Path | None = None
+    """bench.json of one `edgeseg bench` over the exports of all runs; that in the first run's export if not given."""
+    out: Path = RESULT
+    """JSON file to write, or to add to; the picture goes beside it."""
+    remark: str | None = None
+    """What a reader must know beside the figures, such as where the runs were trained; the file's own if not given."""
+
+
+def zoo(*runs: Path, config: ZooConfig | None = None) -> None:
+    """Add RUNS to the table, print it in Markdown and draw int8 latency against mIoU."""
+    config = config or ZooConfig()
+    document = read_left(config.out) if config.out.is_file() else {"remark": "", "benches": {}, "runs": []}
+    if runs:
+        bench = read_left(config.bench or runs[0] / EXPORT / BENCH)
+        document = merged(document, [zoo_row(run, bench) for run in runs], bench_facts(bench))
+    if not document["runs"]:
+        raise UserError(f"{config.out} holds no run yet; name some (--help)")
+    if config.remark is not None:
+        document["remark"] = config.remark
+    write_json(config.out, document)
+    print(markdown(document))
+    picture = config.out.with_suffix(".png")
+    if points := int8_points(document):
+        draw(points, picture)
+    else:
+        note(f"no int8 file of any run passed its gate, so {picture} is not drawn")
+
+
+def zoo_row(run: Path, bench: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of a run, with what was trained on what for how long, and which bench measured it."""
+    checkpoint = read_checkpoint(run / BEST)
+    config = checkpoint.config
+    return run_facts(run, bench) | {
+        "size": list(checkpoint.contract.size),
+        "scored_on": f"{Path(config['data']).name}, split {config['val_split']}",
+        "training": budget(run, checkpoint),
+        "bench": bench["made"],
+    }
+
+
+def budget(run: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return what a run's training took; None where the folder does not say."""
+    rows = read_metrics(run / METRICS)
+    return {
+        "start": started_from(checkpoint.config),
+        "epochs_planned": checkpoint.config.get("epochs"),
+        "epochs_done": int(rows[-1]["epoch"]) if rows else None,
+        "best_epoch": checkpoint.epoch,
+        "minutes": training_minutes(run),
+    }
+
+
+def started_from(config: dict[str, Any]) -> str:
+    """Say where a run's weights come from; files and runs by their names alone."""
+    if config.get("init"):
+        init = Path(config["init"])
+        return f"run {init.parent.name if init.suffix else init.name}"
+    weights = config.get("weights", "none")
+    return {"none": "scratch", "imagenet": "ImageNet, torchvision"}.get(weights, Path(weights).name)
+
+
+def merged(document: dict[str, Any], rows: Sequence[dict[str, Any]], bench: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with new rows, which take the place of those of the same name; the best comes first.
+
+    Raises UserError for two new rows of one name, and for rows that were scored on other pictures.
+    """
+    new = {row["run"]: row for row in rows}
+    if len(new) < len(rows):
+        raise UserError("two of the runs have the same name; a table names each by its folder, so rename one")
+    every = {row["run"]: row for row in document["runs"]} | new
+    scored = {row["scored_on"]: row["run"] for row in every.values()}
+    if len(scored) > 1:
+        told = "; ".join(f"{run} on {pictures}" for pictures, run in scored.items())
+        raise UserError(f"runs of one table are scored on the same pictures, and not {told}: use another --out")
+    benches = document["benches"] | {bench["made"]: bench}
+    used = {row["bench"] for row in every.values()}
+    return {
+        "remark": document["remark"],
+        "benches": {made: facts for made, facts in sorted(benches.items()) if made in used},
+        "runs": sorted(every.values(), key=lambda row: -row["mean_iou"]),
+    }
+
+
+if __name__ == "__main__":
+    app = App(default_command=zoo, help_format="plaintext", default_parameter=Parameter(negative=()))
+    try:
+        app(result_action="return_value")
+    except EdgesegError as error:
+        sys.exit(f"zoo: {error}")

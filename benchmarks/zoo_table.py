@@ -1,0 +1,140 @@
+"""The zoo's table as Markdown, and its points as a picture takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeseg_bench.pareto import front
+from edgeseg_bench.report import Row
+from run_facts import bracketed
+
+ENGINES = ("onnxruntime", "openvino")
+HEADERS = (
+    "run",
+    "trained",
+    "M parameters",
+    "GMACs",
+    "mIoU [95 %]",
+    "float32, ms",
+    "int8, ms",
+    "mIoU of int8",
+    "same pixels, float32",
+    "same pixels, int8",
+    "MB float32 / int8",
+)
+THREADS = 1
+"""Of the latencies in the table; the JSON file has what else was measured."""
+
+Measured = tuple[dict[str, Any], dict[str, Any]]
+"""An exported file, and one of its latencies."""
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """Return the table: names in bold are on the front of int8 latency and mIoU, pairs are ONNX Runtime / OpenVINO."""
+    benches = list(document["benches"])
+    best = on_front(document)
+    sizes = {tuple(run["size"]) for run in document["runs"]}
+    lines = ["| " + " | ".join(HEADERS) + " |", "|" + "---|" * len(HEADERS)]
+    for run in document["runs"]:
+        name = f"**{run['run']}**" if run["run"] in best else run["run"]
+        mark = f" ({_letter(benches, run['bench'])})" if len(benches) > 1 else ""
+        name += " {}×{}".format(*run["size"]) if len(sizes) > 1 else ""
+        lines.append("| " + " | ".join([name + mark, *_cells(run)]) + " |")
+    if len(benches) > 1:
+        told = ", ".join(f"({_letter(benches, made)}) {made}" for made in benches)
+        lines += ["", f"Measured in several benches, which are not to be compared with each other: {told}."]
+    return "\n".join(lines)
+
+
+def on_front(document: dict[str, Any]) -> set[str]:
+    """Return the runs with an int8 file that no other of the same bench is better than in one thing and worse in none.
+
+    The two things are its latency on one thread and its mIoU.
+    """
+    names: set[str] = set()
+    for made in document["benches"]:
+        found = [
+            (run["run"], case["p50_ms"], item["mean_iou"])
+            for run in document["runs"]
+            if run["bench"] == made
+            for item, case in measured(run, "int8")
+            if case["threads"] == THREADS
+        ]
+        names |= {found[index][0] for index in front([(cost, value) for _, cost, value in found])}
+    return names
+
+
+def int8_points(document: dict[str, Any]) -> list[Row]:
+    """Return the latencies of all int8 files as rows of a bench, named by their runs."""
+    benches = list(document["benches"])
+    return [
+        Row(
+            name=run["run"] + (f" ({_letter(benches, run['bench'])})" if len(benches) > 1 else ""),
+            precision="int8",
+            file=None,
+            stages_ms=None,
+            mean_iou=item["mean_iou"],
+            **case,
+        )
+        for run in document["runs"]
+        for item, case in measured(run, "int8")
+    ]
+
+
+def measured(run: dict[str, Any], precision: str) -> list[Measured]:
+    """Return the files of a precision that passed their gate, with each of their latencies."""
+    items = [item for item in run["artifacts"] if item["precision"] == precision and item["verdict"] != "fail"]
+    return [(item, case) for item in items for case in item["latency"]]
+
+
+def _cells(run: dict[str, Any]) -> list[str]:
+    float32, int8 = ([_fastest(run, precision, engine) for engine in ENGINES] for precision in ("float32", "int8"))
+    return [
+        _budget(run),
+        f"{run['parameters'] / 1e6:.2f}",
+        f"{run['macs'] / 1e9:.2f}",
+        f"{100 * run['mean_iou']:.2f} {bracketed(run['interval_95'], 100)}",
+        _pair([None if one is None else f"{one[1]['p50_ms']:.2f}" for one in float32]),
+        _pair([None if one is None else f"{one[1]['p50_ms']:.2f}" for one in int8]),
+        _pair([None if one is None else f"{100 * one[0]['mean_iou']:.2f}" for one in int8]),
+        *(_pair([_agreement(one) for one in files]) for files in (float32, int8)),
+        _pair([_megabytes(float32), _megabytes(int8)]),
+    ]
+
+
+def _fastest(run: dict[str, Any], precision: str, engine: str) -> Measured | None:
+    found = [
+        (item, case)
+        for item, case in measured(run, precision)
+        if case["engine"] == engine and case["threads"] == THREADS
+    ]
+    return min(found, key=lambda one: float(one[1]["p50_ms"]), default=None)
+
+
+def _budget(run: dict[str, Any]) -> str:
+    training = run["training"]
+    done, planned, minutes = training["epochs_done"], training["epochs_planned"], training["minutes"]
+    epochs = f"at least {training['best_epoch']}" if done is None else f"{done}"
+    return ", ".join([
+        *([] if run["kind"] == "original" else [run["kind"]]),
+        training["start"],
+        f"{epochs} epochs" if done == planned else f"{epochs} of {planned} epochs",
+        "time unknown" if minutes is None else f"{minutes:.0f} min",
+    ])  # fmt: skip
+
+
+def _agreement(file: Measured | None) -> str | None:
+    return None if file is None else f"{100 * file[0]['agreement']:.2f} %"
+
+
+def _megabytes(files: list[Measured | None]) -> str | None:
+    sizes = [one[0]["bytes"] for one in files if one is not None]
+    return f"{min(sizes) / 1e6:.1f}" if sizes else None
+
+
+def _pair(values: list[str | None]) -> str:
+    return " / ".join("–" if value is None else value for value in values)
+
+
+def _letter(benches: list[str], made: str) -> str:
+    return chr(ord("a") + benches.index(made))
