@@ -11,9 +11,6 @@ measured before and after each stream, which is held against the mean of both; t
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -26,7 +23,6 @@ from typing import Any
 import torch
 from cyclopts import App, Parameter
 
-from edgeseg.cli import app as cli
 from edgeseg.cli.console import note
 from edgeseg.training.checkpoint import load_semantic
 from edgeseg_bench.floors import CoreCosts, core_costs, mean_costs, median_costs
@@ -37,6 +33,7 @@ from edgeseg_runtime.errors import EdgesegError
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.machine import machine_facts, usable_cores
 from edgeseg_runtime.segmenter import Segmenter
+from recording_fps import recording_fps
 
 RESULT = Path(__file__).parent / "results" / "stream_floor.json"
 WANTED_SHARE, WANTED_TIMES = 0.95, 3.0
@@ -129,24 +126,15 @@ def one_round(single: Segmenter, naive: NaiveLoop, config: FloorConfig) -> Round
     outputs = {}
     before = core_costs(config.clip, single, video=VIDEO)
     for name, suffix in OUTPUTS.items():
-        fps = stream(config.model, config.clip, suffix)
+        with tempfile.TemporaryDirectory() as folder:
+            output = ["--none"] if suffix is None else ["--video", f"{folder}/drawn{suffix}"]
+            fps = recording_fps(config.model, config.clip, *output)
         after = core_costs(config.clip, single, video=VIDEO)
         costs = mean_costs(before, after)
         outputs[name] = Streamed(costs if suffix else costs.without_output(), fps)
         before = after
     frames, seconds = naive.run(config.clip)
     return Round(outputs, frames / seconds)
-
-
-def stream(model: Path, clip: Path, video: str | None) -> float:
-    """Run the verb itself in this process and return its frames a second. Raises EdgesegError when it fails."""
-    answer = io.StringIO()
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(answer):
-        output = ["--none"] if video is None else ["--video", f"{folder}/drawn{video}"]
-        code = cli.run(["stream", "--model", str(model), "--source", str(clip), *output, "--json"])
-    if code != 0:
-        raise EdgesegError(f"edgeseg stream ended with {code}")
-    return float(json.loads(answer.getvalue())["fps"])
 
 
 def export_naive(run: Path, path: Path) -> NaiveLoop:

@@ -14,11 +14,15 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from hypothesis import settings
 from numpy import array, int64
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY, Contract, Label, Precision
 from edgeseg_runtime.preprocess import Image
+
+settings.register_profile("untimed", deadline=None)  # no test measures time; this machine may be busy
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
