@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note, progress
+from edgeseg.cli.task import open_task
 from edgeseg_runtime.errors import CheckpointError, ConfigError
 from edgeseg_runtime.extras import require
 
 if TYPE_CHECKING:
     from edgeseg.config import TrainConfig
     from edgeseg.training.checkpoint import Checkpoint
-    from edgeseg.training.prune import PruneOutcome
+    from edgeseg.training.prune import PruneOutcome, Pruner
+    from edgeseg.training.task import Headline, Task
 
 LATENCY_TRIES = 6
 """Bisections towards a measured bound: each takes an export and a measurement, and noise makes finer steps idle."""
@@ -31,7 +33,8 @@ class TargetConfig:
     macs: float | None = None
     """Share of the multiply-accumulates that may be left."""
     latency: str | None = None
-    """Longest time from frame to mask, such as 5ms, measured here on a float32 export of each candidate."""
+    """Longest time from frame to mask, such as 5ms, measured here on a float32 export of each candidate; of models that
+    tell objects apart on frames without any."""
     engine: Literal["openvino", "onnxruntime"] = "openvino"
     """Engine that --latency is measured in."""
     threads: Annotated[int, Parameter(show_default=False)] = 0
@@ -75,7 +78,8 @@ class FinetuneConfig:
     lr: float | None = None
     """Highest learning rate; half of the run's own if not given."""
     teacher: Path | None = None
-    """Run or checkpoint whose answers are imitated; the unpruned network itself if not given."""
+    """Run or checkpoint whose answers are imitated; the unpruned network itself if not given. Models that tell objects
+    apart have none."""
     no_teacher: bool = False
     """Learn from the labels alone."""
     no_finetune: bool = False
@@ -110,19 +114,20 @@ class PruneConfig:
 
 
 def prune(run: Path, /, *, config: PruneConfig, json: bool = False) -> None:
-    """Take whole channels out of a trained network, then fine-tune it with its unpruned self as the teacher.
+    """Take whole channels out of a trained network, then fine-tune it.
 
     RUN is a run folder or a .safetensors checkpoint. What is left is a smaller
-    network, exported, measured and trained on like any other. Leaves in --out:
-    start.safetensors, pruned and not yet fine-tuned, and the run that started from
-    it. If that is killed, it goes on with `edgeseg train --config OUT/config.yaml
-    --resume`.
+    network, exported, measured and trained on like any other. A model of classes
+    has its unpruned self as the teacher. Leaves in --out: start.safetensors, pruned
+    and not yet fine-tuned, and the run that started from it. If that is killed, it
+    goes on with `edgeseg train --config OUT/config.yaml --resume`.
 
     For example:
 
       edgeseg prune runs/camvid --ratio 0.4 --out runs/camvid-p40
       edgeseg prune runs/camvid --macs 0.5 --steps 3 --out runs/camvid-half
       edgeseg prune runs/camvid --latency 5ms --threads 2 --out runs/camvid-5ms
+      edgeseg prune runs/people --macs 0.5 --epochs 20 --out runs/people-half
 
     Parameters
     ----------
@@ -131,38 +136,26 @@ def prune(run: Path, /, *, config: PruneConfig, json: bool = False) -> None:
     """
     for package in ("torch", "torchvision", "lightning", "tensorboard", "safetensors", "matplotlib", "torch_pruning"):
         require(package, "train")
-    from edgeseg.data.open import open_data
     from edgeseg.training.checkpoint import checkpoint_file, read_checkpoint
     from edgeseg.training.prune import prune_run
 
     file = checkpoint_file(run)
     checkpoint = read_checkpoint(file)
-    if checkpoint.contract.task == "instance":
-        # taking channels out works (edgeseg.compress.pruning); learning again with a teacher's scores does not
-        raise CheckpointError(
-            f"{file} holds {checkpoint.model}, which tells objects apart; only models of classes are pruned"
-        )
     settings = finetune_settings(config, checkpoint, file)
-    own = settings.data
-    train_data, val_data = (
-        open_data(own.data, split, format=own.format, skip_bad=own.skip_bad, progress=progress)
-        for split in (own.split, own.val_split)
-    )
-    pruners = _pruners(config, file, settings, train_data)
+    task = open_task(checkpoint.model, settings.data, progress)
     outcome = prune_run(
         settings,
         file,
-        pruners,
-        train_data,
-        val_data,
+        _pruners(config, file, settings, task),
+        task,
         finetune=not config.finetune.no_finetune,
         progress=progress,
         report=note,
     )
     if json:
-        answer_json({"out": str(config.out), **as_dict(outcome)})
+        answer_json({"out": str(config.out), **as_dict(outcome, task.headline)})
     else:
-        _tell(outcome)
+        _tell(outcome, task.headline)
 
 
 def finetune_settings(config: PruneConfig, checkpoint: Checkpoint, file: Path) -> TrainConfig:
@@ -171,16 +164,18 @@ def finetune_settings(config: PruneConfig, checkpoint: Checkpoint, file: Path) -
     Raises CheckpointError for a checkpoint that cannot be pruned, ConfigError for settings that cannot be.
     """
     from edgeseg.config import TrainConfig, given, unflatten
-    from edgeseg.training.checkpoint import check_semantic, checkpoint_file
 
-    check_semantic(file, checkpoint)
+    if checkpoint.contract.output == "detections":
+        raise CheckpointError(
+            f"{file} holds {checkpoint.model}, which chooses its regions in the middle of the network; of the models "
+            "that tell objects apart only those of prototypes (yolact_*) are pruned"
+        )
     if checkpoint.quantized:
         raise CheckpointError(f"{file} holds quantisers; prune the network first, then train it with --qat")
     if "data" not in checkpoint.config:
         raise CheckpointError(f"{file} does not say how it was trained, and so not how to go on")
     own, wanted = unflatten(TrainConfig, checkpoint.config), config.finetune
     data = own.data if wanted.data is None else replace(own.data, data=wanted.data, format="auto")
-    teacher = None if wanted.no_teacher else checkpoint_file(wanted.teacher or file)
     return replace(
         own,
         out=config.out,
@@ -194,40 +189,54 @@ def finetune_settings(config: PruneConfig, checkpoint: Checkpoint, file: Path) -
             epochs=own.optim.epochs if wanted.epochs is None else wanted.epochs,
             lr=given(own.optim.lr) / 2 if wanted.lr is None else wanted.lr,
         ),
-        distillation=replace(own.distillation, teacher=teacher),
+        distillation=replace(own.distillation, teacher=_teacher(wanted, checkpoint, file)),
         machine=replace(own.machine, device=wanted.device or own.machine.device, devices=1),
     )
 
 
-def as_dict(outcome: PruneOutcome) -> dict[str, Any]:
+def _teacher(wanted: FinetuneConfig, checkpoint: Checkpoint, file: Path) -> Path | None:
+    """Return whose answers are imitated. Raises ConfigError for a teacher of objects, which there is none."""
+    from edgeseg.training.checkpoint import checkpoint_file
+
+    if checkpoint.contract.task == "instance":
+        if wanted.teacher is not None:
+            raise ConfigError(
+                f"--teacher {wanted.teacher}: what is imitated are classes of pixels, and {checkpoint.model} tells "
+                "objects apart; leave it away"
+            )
+        return None
+    return None if wanted.no_teacher else checkpoint_file(wanted.teacher or file)
+
+
+def as_dict(outcome: PruneOutcome, headline: Headline) -> dict[str, Any]:
     """Return the outcome as plain JSON values."""
-    report = outcome.report
+    report, score = outcome.report, headline.key
     before, after = (
         {"parameters": parameters, "macs": macs}
         for parameters, macs in zip(report.parameters, report.macs, strict=True)
     )
     return {
         "ratio": round(report.ratio, 4),
-        "before": before | {"mean_iou": outcome.before},
-        "after": after | {"mean_iou_pruned": outcome.pruned, "mean_iou": outcome.tuned},
+        "before": before | {score: outcome.before},
+        "after": after | {f"{score}_pruned": outcome.pruned, score: outcome.tuned},
         "macs_share": round(report.macs_share, 4),
         "widths": {name: list(widths) for name, widths in report.widths.items()},
     }
 
 
-def _pruners(config: PruneConfig, file: Path, settings: TrainConfig, train_data: Any) -> Any:
+def _pruners(config: PruneConfig, file: Path, settings: TrainConfig, task: Task) -> list[Pruner]:
     from edgeseg.cli.latency import float_latency_ms
     from edgeseg.compress.pruning import Cost, PruneOptions, macs_share
     from edgeseg.optimize.budget import parse_latency
     from edgeseg.training.checkpoint import load_checkpoint
-    from edgeseg.training.prune import cost_steps, gradient_losses, ratio_steps
+    from edgeseg.training.prune import cost_steps, ratio_steps
     from edgeseg_runtime.machine import usable_cores
 
     net, checkpoint = load_checkpoint(file)
     contract, target, channels = checkpoint.contract, config.target, config.channels
     losses = None
     if channels.criterion == "taylor":
-        losses = gradient_losses(contract, train_data, settings.machine.seed)
+        losses = task.sample_losses(contract, settings.machine.seed)
     options = PruneOptions(channels.criterion, channels.scope, channels.round_to, losses)
     if target.ratio is not None:
         return ratio_steps(contract.size, target.ratio, channels.steps, options)
@@ -244,9 +253,9 @@ def _pruners(config: PruneConfig, file: Path, settings: TrainConfig, train_data:
     return cost_steps(net, contract.size, time, bound, channels.steps, options, tries=LATENCY_TRIES, progress=progress)
 
 
-def _tell(outcome: PruneOutcome) -> None:
+def _tell(outcome: PruneOutcome, headline: Headline) -> None:
     report = outcome.report
     (before, after), (all_macs, macs) = report.parameters, report.macs
     note(f"parameters {before:,} → {after:,}, multiply-accumulates {all_macs / 1e6:,.0f} → {macs / 1e6:,.0f} million")
     tuned = "" if outcome.tuned is None else f", {outcome.tuned:.4f} after fine-tuning"
-    note(f"val mIoU {outcome.before:.4f} → {outcome.pruned:.4f} right after pruning{tuned}")
+    note(f"val {headline.said} {outcome.before:.4f} → {outcome.pruned:.4f} right after pruning{tuned}")

@@ -8,20 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
-from edgeseg.cli.console import answer_json, note, progress, table
+from edgeseg.cli.console import answer_json, note, progress
+from edgeseg.cli.sensitivity_table import WORDINGS, show
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
 from edgeseg_runtime.files import sha256, write_json
 
 if TYPE_CHECKING:
+    from edgeseg.data.base import Indexed, Pictured
     from edgeseg.training.checkpoint import Checkpoint
     from edgeseg_bench.int8_gain import KindGain
-    from edgeseg_export.deployable import Deployable
-    from edgeseg_export.sensitivity import Sensitivity
+    from edgeseg_export.deployable import FrameModule
     from edgeseg_runtime.preprocess import Image
 
 REPORT, PLOT = "sensitivity.json", "sensitivity.png"
@@ -36,7 +37,7 @@ class SensitivityConfig:
     """What is measured on what."""
 
     count: int = 32
-    """Pictures that masks are compared on, drawn by --seed."""
+    """Pictures that masks or objects are compared on, drawn by --seed."""
     out: Path | None = None
     """Folder for the plot and the JSON files; `sensitivity` inside the run if not given."""
     top: int = 20
@@ -68,36 +69,40 @@ def sensitivity(run: Path, /, *, config: SensitivityConfig | None = None, json: 
     """Show what int8 costs and gains, layer by layer.
 
     RUN is a run folder or a .safetensors checkpoint. Costs: how many pixels change
-    their class when one layer alone is int8. Gains: the time of each kind of
-    operator in float and in int8, from each engine's own profile, and which file to
-    run on this machine. Uses the files of `edgeseg export --int8` where they are
-    there and of this checkpoint, and makes its own where they are not.
+    their class, or objects their place, class or outline, when one layer alone is
+    int8. Gains: the time of each kind of operator in float and in int8, from each
+    engine's own profile, and which file to run on this machine. Uses the files of
+    `edgeseg export --int8` where they are there and of this checkpoint, and makes
+    its own where they are not.
 
     For example:
 
       edgeseg sensitivity runs/camvid
       edgeseg sensitivity runs/camvid --count 16 --top 40 --threads 2
+      edgeseg sensitivity runs/people
 
     Parameters
     ----------
     json
         Print everything as JSON.
     """
-    for package in ("torch", "onnx", "onnxscript", "onnxsim", "openvino", "nncf", "safetensors"):
+    for package in ("torch", "onnx", "onnxscript", "onnxsim", "openvino", "nncf", "safetensors", "pycocotools"):
         require(package, "export")
     require("matplotlib", "plot")
-    from edgeseg.cli.pictures import run_data
+    from edgeseg.cli.pictures import run_data, run_objects
     from edgeseg.cli.sensitivity_plot import draw
-    from edgeseg.training.checkpoint import checkpoint_file, load_semantic
+    from edgeseg.training.checkpoint import checkpoint_file, load_deployable
     from edgeseg_export.calibration import choose
     from edgeseg_export.sensitivity import cached_sensitivity
 
     config = config or SensitivityConfig()
     file = checkpoint_file(run)
-    module, checkpoint = load_semantic(file)
+    module, checkpoint = load_deployable(file)
     if checkpoint.quantized:
         raise ConfigError(f"{run} was trained with its int8 rounding in place; name the run it started from")
-    data = run_data(checkpoint, config.data, config.split, "val_split", progress)
+    task = module.contract.task
+    opened = run_objects if task == "instance" else run_data
+    data: Indexed[Pictured] = opened(checkpoint, config.data, config.split, "val_split", progress)
     frames = [data.read(index).image for index in choose(config.count, len(data), config.seed)]
     out = config.out or file.parent / "sensitivity"
     with exported(file, module, checkpoint, config) as folder:
@@ -111,11 +116,14 @@ def sensitivity(run: Path, /, *, config: SensitivityConfig | None = None, json: 
         "advice": advice,
     }
     write_json(out / REPORT, document)
-    draw(found, out / PLOT, title=f"{checkpoint.model}: pixels that change their class, one layer in int8 at a time")
+    said = WORDINGS[task]
+    draw(found, out / PLOT, f"{checkpoint.model}: {said.what}, one layer in int8 at a time", said.unit)
     if json:
         answer_json(document)
     else:
-        show(found, gains, config.top)
+        show(found, gains, config.top, said)
+        if not any(row.disagreement for row in found.rows):
+            note(f"nothing changes on these {found.pictures} pictures; the layers are in the order of the scores' SQNR")
         for line in advice:
             note(line)
     note(f"{out}: {PLOT} shows the layers, {REPORT} holds every number")
@@ -123,7 +131,7 @@ def sensitivity(run: Path, /, *, config: SensitivityConfig | None = None, json: 
 
 @contextmanager
 def exported(
-    checkpoint_path: Path, module: Deployable, checkpoint: Checkpoint, config: SensitivityConfig
+    checkpoint_path: Path, module: FrameModule, checkpoint: Checkpoint, config: SensitivityConfig
 ) -> Iterator[Path]:
     """Yield a folder with FILES in it: the run's export if it is of this checkpoint and all int8, else a new one."""
     from edgeseg.cli.pictures import calibration_set
@@ -194,25 +202,3 @@ def speed(
         ]
         gains[engine] = compare(*rows)
     return gains, times, recommend(times, gains)
-
-
-def show(found: Sensitivity, gains: dict[str, list[KindGain]], top: int) -> None:
-    """Print the layers that cost most, then the kinds of operators."""
-    layers: list[list[str]] = [
-        [
-            row.name,
-            row.kind,
-            f"{100 * row.disagreement:.3f}",
-            f"{100 * row.worst:.3f}",
-            "–" if row.sqnr_db is None else f"{row.sqnr_db:.1f}",
-        ]
-        for row in found.rows[:top]
-    ]
-    title = f"pixels that change their class with one layer in int8, % of {found.pictures} pictures"
-    table(title, ["layer", "kind", "mean", "worst picture", "SQNR dB"], layers)
-    kinds: list[list[Any]] = [
-        [row.kind, engine, f"{row.float32_ms:.3f}", f"{row.int8_ms:.3f}", "slower" if row.slower else ""]
-        for engine, rows in gains.items()
-        for row in rows
-    ]
-    table("time by kind of operator, ms of a frame", ["operator", "engine", "float32", "int8", "int8 is"], kinds)

@@ -21,8 +21,11 @@ COLORS = {
 OTHER = "#b8b0ac"
 
 
-def draw(found: Sensitivity, path: Path, title: str) -> None:
-    """Write a PNG: a bar for each layer, most sensitive first; a dot for the picture where it is worst."""
+def draw(found: Sensitivity, path: Path, title: str, unit: str) -> None:
+    """Write a PNG: a bar for each layer, most sensitive first; a dot for the picture where it is worst.
+
+    `unit` is what the shares are shares of.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
@@ -36,7 +39,7 @@ def draw(found: Sensitivity, path: Path, title: str) -> None:
     axes.plot([100 * row.worst for row in rows], places, ".", color="#555555", markersize=4)
     axes.set_yticks(places, [row.name for row in rows], fontsize=7)
     axes.invert_yaxis()
-    axes.set_xlabel(f"% of pixels, mean of {found.pictures} pictures (dot: the worst one)")
+    axes.set_xlabel(f"% of {unit}, mean of {found.pictures} pictures (dot: the worst one)")
     axes.set_title(title, fontsize=10)
     axes.grid(axis="x", alpha=0.25)
     axes.margins(y=0.01)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sized
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from edgeseg.cli.console import answer_json, note, progress
+from edgeseg.cli.task import nothing, open_task
 from edgeseg.config import TrainConfig, given
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
@@ -13,9 +13,6 @@ from edgeseg_runtime.progress import silent
 
 if TYPE_CHECKING:
     from edgeseg.training.task import Task
-    from edgeseg_runtime.progress import Progress
-
-DataT = TypeVar("DataT", bound=Sized)
 
 
 def train(*, config: TrainConfig, resume: bool = False, find_lr: bool = False, json: bool = False) -> None:
@@ -34,6 +31,7 @@ def train(*, config: TrainConfig, resume: bool = False, find_lr: bool = False, j
       edgeseg train --data camvid --model fast_scnn --teacher runs/big --out runs/taught
       edgeseg train --data camvid --qat --init runs/camvid --out runs/camvid-qat
       edgeseg train --data pennfudan --model yolact_mobilenet_v2 --out runs/people
+      edgeseg train --data pennfudan --qat --init runs/people --out runs/people-qat
 
     Parameters
     ----------
@@ -49,11 +47,12 @@ def train(*, config: TrainConfig, resume: bool = False, find_lr: bool = False, j
         require(package, "train")
     from edgeseg.training.loop import train as run
     from edgeseg.training.machine import is_first_process
+    from edgeseg.training.start import resolve
 
     # Where several processes train, each runs this verb, and the first one speaks for all.
     first = is_first_process()
-    show, say = (progress, note) if first else (silent, _nothing)
-    task = _open(config, show, say)
+    show, say = (progress, note) if first else (silent, nothing)
+    task = open_task(given(resolve(config).model.model), config.data, show, say)
     if find_lr:
         _find_learning_rate(config, task, resume, json)
         return
@@ -68,31 +67,6 @@ def train(*, config: TrainConfig, resume: bool = False, find_lr: bool = False, j
         say(f"{config.out}: {reached}, {result.seconds:.0f} s")
 
 
-def _open(config: TrainConfig, show: Progress, say: Callable[[str], None]) -> Task:
-    """Return the task that the model is for, with its pictures."""
-    from edgeseg.data.instances.open import open_instances
-    from edgeseg.data.open import open_data
-    from edgeseg.training.instances.task import InstanceTask
-    from edgeseg.training.networks import task_of
-    from edgeseg.training.semantic import SemanticTask
-    from edgeseg.training.start import resolve
-
-    settings = config.data
-
-    def both(opened: Callable[..., DataT]) -> tuple[DataT, DataT]:
-        train_data, val_data = (
-            opened(settings.data, split, format=settings.format, skip_bad=settings.skip_bad, progress=show)
-            for split in (settings.split, settings.val_split)
-        )
-        say(f"{settings.data}: {len(train_data)} {settings.split} and {len(val_data)} {settings.val_split} pictures")
-        return train_data, val_data
-
-    if task_of(given(resolve(config).model.model)) == "instance":
-        require("pycocotools", "train")  # the score, which comes only after an epoch
-        return InstanceTask(*both(open_instances))
-    return SemanticTask(*both(open_data))
-
-
 def _find_learning_rate(config: TrainConfig, task: Task, resume: bool, json: bool) -> None:
     from edgeseg.training.lr_range import PICTURE, find_learning_rate
 
@@ -105,7 +79,3 @@ def _find_learning_rate(config: TrainConfig, task: Task, resume: bool, json: boo
         answer_json({"out": str(config.out), "lr": rate, "rates": found.rates, "losses": found.losses})
     else:
         print(f"the loss falls fastest at a learning rate of {rate:.2g}; see {config.out / PICTURE}")
-
-
-def _nothing(_message: str) -> None:
-    pass

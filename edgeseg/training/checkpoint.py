@@ -103,8 +103,12 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
 def load_deployable(path: Path, **changes: Any) -> tuple[Deployable | InstanceDeployable, Checkpoint]:
     """Rebuild a checkpoint's network within its Contract; `changes` replace fields of the contract (size, output)."""
     net, checkpoint = load_checkpoint(checkpoint_file(path))
-    contract = replace(checkpoint.contract, **changes)
-    return (InstanceDeployable if contract.task == "instance" else Deployable)(net, contract), checkpoint
+    return in_contract(net, replace(checkpoint.contract, **changes)), checkpoint
+
+
+def in_contract(net: nn.Module, contract: Contract) -> Deployable | InstanceDeployable:
+    """Return a network of the contract's task as the module that is exported."""
+    return (InstanceDeployable if contract.task == "instance" else Deployable)(net, contract)
 
 
 def load_semantic(path: Path, **changes: Any) -> tuple[Deployable, Checkpoint]:

@@ -11,32 +11,22 @@ from math import nan
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from edgeseg.compress.channels import channel_plan
-from edgeseg.compress.importance import Losses
 from edgeseg.compress.pruning import Cost, PruneOptions, PruneReport, prune, prune_to, step_ratios
 from edgeseg.config import ModelConfig, TrainConfig, flatten, given
-from edgeseg.data.base import IGNORE, SegmentationData
-from edgeseg.data.torch_dataset import drawn_samples, stack_frames
 from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, save_checkpoint
-from edgeseg.training.evaluate import evaluate
 from edgeseg.training.loop import train
 from edgeseg.training.machine import choose_accelerator
-from edgeseg.training.pixel_losses import cross_entropy
-from edgeseg.training.semantic import SemanticTask
 from edgeseg.training.state import CONFIG
-from edgeseg_export.deployable import Deployable, TorchSegmenter
+from edgeseg.training.task import Scored, Task
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.files import remove
-from edgeseg_runtime.preprocess import to_input_mask
 from edgeseg_runtime.progress import Progress, silent
 
 START = "start.safetensors"
-GRADIENT_PICTURES, GRADIENT_BATCH = 64, 4
-"""Training pictures that the criterion `taylor` looks at, and how many of them share a gradient."""
 
 Pruner = Callable[[nn.Module], PruneReport]
 """Makes a network narrower, in place."""
@@ -44,7 +34,7 @@ Pruner = Callable[[nn.Module], PruneReport]
 
 @dataclass(frozen=True)
 class PruneOutcome:
-    """What became of a run that was pruned. Scores are mIoU (0..1) over the validation pictures."""
+    """What became of a run that was pruned. Scores are the task's headline (0..1) over the validation pictures."""
 
     report: PruneReport
     before: float
@@ -87,8 +77,7 @@ def prune_run(
     settings: TrainConfig,
     source: Path,
     pruners: Sequence[Pruner],
-    train_data: SegmentationData,
-    val_data: SegmentationData,
+    task: Task,
     *,
     finetune: bool = True,
     progress: Progress = silent,
@@ -104,8 +93,8 @@ def prune_run(
     for folder in folders:
         if (folder / CONFIG).exists() or (folder / START).exists():
             raise ConfigError(f"{folder} already holds a run; choose another --out")
-    device = choose_accelerator(settings.machine.device)
-    score = partial(_score, device=device, data=val_data, progress=progress)
+    device = torch.device(choose_accelerator(settings.machine.device))
+    score, said = partial(_score, task, device, progress), f"val {task.headline.said}"
     net, checkpoint = load_checkpoint(checkpoint_file(source))
     original = deepcopy(net)
     whole: PruneReport | None = None
@@ -115,48 +104,37 @@ def prune_run(
         part = prune_net(net.to(device))
         net.cpu()
         if whole is None:  # only now: scoring takes long, and a target that cannot be had shows at once
-            before = score(original, checkpoint.contract)
-            report(f"{source}: val mIoU {before:.4f}")
+            before = score(original, checkpoint.contract).score
+            report(f"{source}: {said} {before:.4f}")
         whole = part if whole is None else whole.then(part)
-        pruned = score(net, checkpoint.contract)
-        report(f"{folder / START}: {whole.macs_share:.1%} of the MACs, val mIoU {pruned:.4f}")
+        scored = score(net, checkpoint.contract)
+        pruned = scored.score
+        report(f"{folder / START}: {whole.macs_share:.1%} of the MACs, {said} {pruned:.4f}")
         config = replace(
             settings,
             out=folder,
             model=ModelConfig(checkpoint.model, init=folder / START),
             optim=replace(settings.optim, epochs=epochs),
         )
-        description = replace(checkpoint, epoch=0, metrics={"mean_iou": pruned}, config=flatten(config))
+        description = replace(
+            checkpoint,
+            contract=scored.contract,
+            epoch=0,
+            metrics={task.headline.key: pruned},
+            config=flatten(config),
+        )
         with _starting_file(folder / START, net, description):
             if finetune:
-                task = SemanticTask(train_data, val_data)
                 tuned = train(config, task, progress=progress, report=report).best_score
                 net, checkpoint = load_checkpoint(checkpoint_file(folder))
     assert whole is not None, "there is at least one pruner"
     return PruneOutcome(whole, before, pruned, tuned)
 
 
-def gradient_losses(contract: Contract, data: SegmentationData, seed: int) -> Losses:
-    """Return what yields the cross-entropy of a network, as it is, on batches of training pictures drawn by `seed`."""
-
-    def losses(net: nn.Module) -> Iterator[Tensor]:
-        device = next(net.parameters()).device
-        module = Deployable(net, contract).to(device)
-        for samples in drawn_samples(data, GRADIENT_PICTURES, GRADIENT_BATCH, seed):
-            frames = stack_frames(samples, contract)
-            masks = torch.stack([torch.from_numpy(to_input_mask(sample.mask, contract)) for sample in samples])
-            scores = module.scores(frames.to(device))
-            full = F.interpolate(scores, size=contract.size, mode="bilinear", align_corners=False)
-            yield cross_entropy(full, masks.to(device).long(), IGNORE)
-
-    return losses
-
-
-def _score(net: nn.Module, contract: Contract, device: str, data: SegmentationData, progress: Progress) -> float:
-    segment = TorchSegmenter(Deployable(net, contract), device)
-    score = evaluate(segment, data, contract.names, progress).mean_iou
+def _score(task: Task, device: torch.device, progress: Progress, net: nn.Module, contract: Contract) -> Scored:
+    scored = task.score(net, contract, device, progress)
     net.cpu()
-    return score
+    return scored
 
 
 def _epochs(settings: TrainConfig, steps: int) -> Iterable[int]:

@@ -7,24 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from edgeseg.compress.importance import Losses
 from edgeseg.config import TrainConfig
-from edgeseg.data.base import SegmentationData
+from edgeseg.data.base import IGNORE, SegmentationData
+from edgeseg.data.torch_dataset import drawn_samples, stack_frames
 from edgeseg.models.branches import fold_branches
 from edgeseg.training.batch_preview import first_items, write_batch
 from edgeseg.training.evaluate import check_classes, evaluate
 from edgeseg.training.loading import make_loader
 from edgeseg.training.objective import make_criterion, make_objective
+from edgeseg.training.pixel_losses import cross_entropy
 from edgeseg.training.runlog import prediction_strip
 from edgeseg.training.start import make_contract, make_distiller, make_module
 from edgeseg.training.supervision import Supervised, supervised_objective
-from edgeseg.training.task import SHOWN, Headline, Scored, Step
+from edgeseg.training.task import JUDGED, JUDGED_BATCH, SHOWN, Headline, Scored, Step
 from edgeseg_export.deployable import Deployable, FrameModule, TorchSegmenter
 from edgeseg_runtime.contract import Contract
-from edgeseg_runtime.preprocess import Image
+from edgeseg_runtime.preprocess import Image, to_input_mask
 from edgeseg_runtime.progress import Progress
 
 
@@ -72,6 +76,21 @@ class SemanticTask:
             return objective(frames, wrapped(frames), target)
 
         return step
+
+    def sample_losses(self, contract: Contract, seed: int) -> Losses:
+        """See Task: the cross-entropy at the contract's size."""
+
+        def losses(net: nn.Module) -> Iterator[Tensor]:
+            device = next(net.parameters()).device
+            module = Deployable(net, contract).to(device)
+            for samples in drawn_samples(self.train_data, JUDGED, JUDGED_BATCH, seed):
+                frames = stack_frames(samples, contract)
+                masks = torch.stack([torch.from_numpy(to_input_mask(sample.mask, contract)) for sample in samples])
+                scores = module.scores(frames.to(device))
+                full = F.interpolate(scores, size=contract.size, mode="bilinear", align_corners=False)
+                yield cross_entropy(full, masks.to(device).long(), IGNORE)
+
+        return losses
 
     def write_preview(self, path: Path, loader: DataLoader[Any], contract: Contract) -> None:
         """See Task."""

@@ -12,6 +12,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from edgeseg.compress.importance import Losses
 from edgeseg.config import TrainConfig
 from edgeseg_export.deployable import FrameModule
 from edgeseg_runtime.contract import Contract
@@ -23,6 +24,8 @@ Batch: TypeAlias = tuple[Tensor, Any]
 Step: TypeAlias = Callable[[Any, Tensor, Any], Tensor]
 """From the module, wrapped for the run's processors, and a batch's frames and targets to what is minimised."""
 
+JUDGED, JUDGED_BATCH = 64, 4
+"""Training pictures that channels are judged on by their gradients, and how many of them share one."""
 SHOWN = 3
 """Validation pictures that go to TensorBoard with what is said of them, after every scored epoch."""
 
@@ -97,6 +100,14 @@ class Task(Protocol):
 
     def make_step(self, config: TrainConfig, module: FrameModule, fabric: Fabric) -> Step:
         """Return what is minimised, of the module that `make_module` gave."""
+        ...
+
+    def sample_losses(self, contract: Contract, seed: int) -> Losses:
+        """Return what yields the loss of a network, as it is, on JUDGED training pictures as they are.
+
+        They are drawn by `seed`; a loss is 0-d, of JUDGED_BATCH of them, where the network is. Settings of a run do not
+        change it: auxiliary heads, class weights and teachers have no part in it.
+        """
         ...
 
     def write_preview(self, path: Path, loader: DataLoader[Any], contract: Contract) -> None:

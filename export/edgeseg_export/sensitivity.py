@@ -1,7 +1,7 @@
-"""How many pixels change their class when one layer alone is int8.
+"""How much of what a model shows changes when one layer alone is int8.
 
-Measured on masks, because that is what is shipped: an error of the weights, or of the scores, may or may not move a
-class boundary.
+Measured on masks or objects, because that is what is shipped: an error of the weights, or of the scores, may or may not
+move a class boundary.
 """
 
 from __future__ import annotations
@@ -19,30 +19,34 @@ import numpy.typing as npt
 import onnx
 
 from edgeseg_export.layers import find_layers
+from edgeseg_export.likeness import likeness_of
 from edgeseg_export.quantize_ort import RECIPE_KEY, prepare
 from edgeseg_export.single_layer import read_rounding, round_one
+from edgeseg_runtime.contract import OUTPUTS, UNBATCHED
 from edgeseg_runtime.errors import ConfigError, ModelFileError
 from edgeseg_runtime.files import sha256, write_json
-from edgeseg_runtime.preprocess import Image, Mask
+from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.progress import Progress, silent
 from edgeseg_runtime.segmenter import Segmenter
 
-SCHEMA = 1
+SCHEMA = 2
+SCORES = "scores"
+"""The output whose error is told in dB."""
 
 
 @dataclass(frozen=True)
 class LayerSensitivity:
-    """What int8 in one layer does to the masks."""
+    """What int8 in one layer does to the masks or objects."""
 
     name: str
     """See `layers.Layer`."""
     kind: str
     disagreement: float
-    """Share (0..1) of pixels whose class is not the float model's, mean over pictures."""
+    """How far (0..1) the results are from being the float model's, mean over pictures: see `Likeness.unlike`."""
     worst: float
     """The same, on the picture where it is largest."""
     sqnr_db: float | None
-    """Scores' power over the power of their error, in dB; None for files that give masks, or without any error."""
+    """Scores' power over the power of their error, in dB; None for files without a score a place, or any error."""
 
 
 @dataclass(frozen=True)
@@ -101,22 +105,27 @@ def measure_sensitivity(
 
 
 class _Probe:
-    """What a file gives for each frame: its mask at the model's resolution, and its scores if it has some."""
+    """What a file gives for each frame: its result at the model's resolution, and its scores if each has its place."""
 
     def __init__(self, file: Path, frames: Sequence[Image]) -> None:
         segmenter = Segmenter.load(file)
         lane, contract = segmenter.lane(), segmenter.contract
-        self.masks: list[Mask] = []
+        self.alike = likeness_of(contract)
+        decode, outputs = self.alike.decoder(contract), OUTPUTS[contract.output]
+        # of detections the n-th is another object in another file
+        scored = SCORES in outputs and contract.output not in UNBATCHED
+        self.results: list[Any] = []
         self.scores: list[npt.NDArray[np.float32]] = []
         for frame in frames:
             raw = lane.infer(lane.preprocess(frame))
-            self.masks.append(lane.decode(raw, *contract.size).mask)
-            if contract.output == "scores":
-                self.scores.append(raw[0].copy())
+            self.results.append(decode(raw, *contract.size))
+            if scored:
+                self.scores.append(raw[outputs.index(SCORES)].copy())
 
     def differences(self, other: _Probe) -> tuple[float, float, float | None]:
-        """Return mean and worst disagreement of the masks, and the SQNR of the scores in dB."""
-        shares = [float((mine != theirs).mean()) for mine, theirs in zip(self.masks, other.masks, strict=True)]
+        """Return mean and worst disagreement of the results, and the SQNR of the scores in dB."""
+        pairs = zip(self.results, other.results, strict=True)
+        shares = [self.alike.unlike(mine, theirs) for mine, theirs in pairs]
         return float(np.mean(shares)), max(shares), _sqnr_db(self.scores, other.scores)
 
 

@@ -44,7 +44,7 @@ OTHER = TrainConfig(
     LossConfig("ohem", "median", 0.1, 1.0, 0.5, 0.25, 0.2),
     DistillationConfig(Path("runs/b"), "logits", 2.0, 0.5),
     OptimConfig(7, 3, 2, "sgd", 0.1, 0.5, 1e-4, "cosine", 0.2, 0.0, 0.0, 4, 5),
-    MachineConfig("cpu", 2, "bf16", 11),
+    MachineConfig("cpu", 2, "bf16", 11, "off"),
     AugmentConfig(0.1, 0.2, 0.3, 3.0, 0.4, 0.5, 0.6, 7.0, 8.0, 0.25, 0.15, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
 )
 """No setting at its default, but for the weights, which do not go together with another run's."""

@@ -26,6 +26,11 @@ class Sealed:
         self.targets = targets
 
 
+def total(losses: Mapping[str, Tensor]) -> Tensor:
+    """Return what is minimised, 0-d: the sum of a step's losses."""
+    return torch.stack(list(losses.values())).sum()
+
+
 class InstanceLearner(InstanceDeployable):
     """A network in its contract that answers with its losses.
 

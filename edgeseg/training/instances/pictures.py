@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from edgeseg.data.instances.base import InstanceSample
+from edgeseg.data.instances.preview import tint
 from edgeseg.training.batch_preview import fit, stripes, tile, write_page
 from edgeseg_runtime.contract import Contract, voc_color
 from edgeseg_runtime.draw import color_table
@@ -54,13 +55,10 @@ def outlined(picture: Image, objects: Iterable[tuple[int, Region, bool]], table:
     """
     drawn = picture.copy()
     for number, (label, region, crowd) in enumerate(objects):
-        part = drawn[region.window]
         if crowd:
-            part[region.inside] = stripes(*region.inside.shape)[region.inside]
-            continue
-        part[region.inside] = (OPACITY * table[label, 0] + (1 - OPACITY) * part[region.inside]).astype(np.uint8)
-        lines, _ = cv2.findContours(region.inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(drawn, lines, -1, _own_color(number), 1, offset=(region.left, region.top))
+            drawn[region.window][region.inside] = stripes(*region.inside.shape)[region.inside]
+        else:
+            tint(drawn, region, table[label, 0], _own_color(number), OPACITY)
     return drawn
 
 

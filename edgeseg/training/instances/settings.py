@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from edgeseg.config import LossConfig, TrainConfig
+from edgeseg.config import LossConfig, TrainConfig, given
 from edgeseg.data.augment_config import recipe
+from edgeseg.models.instances.registry import instance_spec
 from edgeseg_runtime.errors import ConfigError
 
 
@@ -21,8 +22,12 @@ def check_settings(config: TrainConfig) -> None:
         raise _unused("sample", config.data.sample, "pictures are drawn by the classes of their pixels there")
     if config.distillation.teacher is not None:
         raise _unused("teacher", config.distillation.teacher, "what is imitated are classes of pixels")
-    if config.model.qat:
-        raise ConfigError("--qat: not for models that tell objects apart; `edgeseg export --int8` makes int8 of them")
+    model = given(config.model.model)
+    if config.model.qat and instance_spec(model).output == "detections":
+        raise ConfigError(
+            f"--qat: {model} chooses its regions in the middle of the network, which is no graph to round; "
+            "`edgeseg export --int8` makes int8 of it"
+        )
 
 
 def _unused(name: str, value: object, reason: str) -> ConfigError:

@@ -12,19 +12,22 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from edgeseg.compress.importance import Losses
 from edgeseg.config import TrainConfig, given
 from edgeseg.data.instances.base import InstanceData
+from edgeseg.data.instances.torch_dataset import collate, to_item, to_picture
+from edgeseg.data.torch_dataset import drawn_samples
 from edgeseg.models.instances.registry import instance_spec
 from edgeseg.training.batch_preview import first_items
 from edgeseg.training.evaluate import check_classes
 from edgeseg.training.instances.average_precision import FLOOR, evaluate_instances
-from edgeseg.training.instances.learner import InstanceLearner, Sealed
+from edgeseg.training.instances.learner import InstanceLearner, Sealed, total
 from edgeseg.training.instances.loading import make_loader
 from edgeseg.training.instances.pictures import prediction_strip, write_batch
 from edgeseg.training.instances.settings import check_settings
 from edgeseg.training.instances.thresholds import UNSCORED
-from edgeseg.training.start import make_contract, starting_net
-from edgeseg.training.task import SHOWN, Headline, Scored, Step
+from edgeseg.training.start import make_contract, round_as_int8, starting_net
+from edgeseg.training.task import JUDGED, JUDGED_BATCH, SHOWN, Headline, Scored, Step
 from edgeseg_export.deployable import FrameModule
 from edgeseg_export.instances.deployable import InstanceDeployable, TorchInstanceSegmenter
 from edgeseg_runtime.contract import Contract, Selection
@@ -65,25 +68,41 @@ class InstanceTask:
         contract: Contract,
         *,
         fresh: bool,
-        progress: Progress,  # noqa: ARG002
+        progress: Progress,
         report: Callable[[str], None],
     ) -> InstanceLearner:
-        """See Task; channels last, which is what CPUs and tensor cores like.
+        """See Task; channels last, which is what CPUs and tensor cores like. With `--qat`, see `round_as_int8`.
 
         Batch normalisation is learnt in every network, Mask R-CNN's trunk too. torchvision freezes that of an ImageNet
         trunk, for its two pictures a card; here there are more in a batch, and a trunk without weights has nothing to
         freeze.
         """
-        net = starting_net(config.model, contract, fresh=fresh, report=report)
-        return InstanceLearner(net.to(memory_format=torch.channels_last), contract)
+        module = InstanceLearner(starting_net(config.model, contract, fresh=fresh, report=report), contract)
+        if config.model.qat:
+            round_as_int8(module, self.train_data, config.machine.seed, fresh=fresh, progress=progress)
+        module.net.to(memory_format=torch.channels_last)
+        return module
 
     def make_step(self, config: TrainConfig, module: FrameModule, fabric: Fabric) -> Step:  # noqa: ARG002
         """Return the sum of the module's losses."""
 
         def step(wrapped: Any, frames: Tensor, targets: Any) -> Tensor:
-            return torch.stack(list(wrapped(frames, Sealed(targets)).values())).sum()
+            return total(wrapped(frames, Sealed(targets)))
 
         return step
+
+    def sample_losses(self, contract: Contract, seed: int) -> Losses:
+        """See Task; for networks of prototypes, whose losses are the same in training and in evaluation mode."""
+
+        def losses(net: nn.Module) -> Iterator[Tensor]:
+            device = next(net.parameters()).device
+            module = InstanceLearner(net, contract).to(device)
+            for samples in drawn_samples(self.train_data, JUDGED, JUDGED_BATCH, seed):
+                frames, targets = collate([to_item(to_picture(sample, contract)) for sample in samples])
+                there = [{name: values.to(device) for name, values in target.items()} for target in targets]
+                yield total(module(frames.to(device), Sealed(there)))
+
+        return losses
 
     def write_preview(self, path: Path, loader: DataLoader[Any], contract: Contract) -> None:
         """See Task."""

@@ -131,14 +131,6 @@ class TestParity:
         assert "--edge-distance is about classes of pixels" in capsys.readouterr().err
 
 
-def test_pruning_by_the_verb_is_for_models_of_classes(
-    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["prune", str(run_folder), "--ratio", "0.3", "--out", str(tmp_path / "out")]) == 2
-    assert f"holds {MODEL}, which tells objects apart; only models of classes are pruned" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
 class TestBench:
     def test_it_scores_objects(self, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         flags = ["--data", DATA, "--seconds", "0.02", "--threads", "1", "--out", str(tmp_path), "--json"]

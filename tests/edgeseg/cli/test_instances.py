@@ -61,7 +61,7 @@ class TestTrain:
             (["--model", MODEL, "--loss", "dice"], "--loss dice: yolact_shufflenet_v2_x0_5 learns by the losses"),
             (["--model", MODEL, "--sample", "rare"], "--sample rare: pictures are drawn by"),
             (["--model", MODEL, "--teacher", "{run}"], "--teacher {run}: what is imitated are classes of pixels"),
-            (["--init", "{run}", "--qat"], "--qat: not for models that tell objects apart"),
+            (["--model", MODEL, "--qat"], "--qat starts from a trained network; name its run with --init"),
             (["--model", "yolact_vgg"], "model 'yolact_vgg' is unknown; choose one of fast_scnn"),
             (["--model", "unet", "--init", "{run}"], "is yolact_shufflenet_v2_x0_5; leave --model away"),
             (["--model", "fast_scnn", "--teacher", "{run}"], "which tells objects apart"),
@@ -162,9 +162,7 @@ class TestEvaluate:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["prune", "{run}", "--ratio", "0.3", "--out", "{out}"],
         ["optimize", "{run}", "--latency", "5ms", "--out", "{out}"],
-        ["sensitivity", "{run}"],
     ],
 )
 def test_verbs_for_classes_alone_say_so(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgeseg.cli.live_line import count_texts, live_text, model_texts
+from edgeseg.cli.live_line import area_texts, count_texts, live_text, model_texts
 from edgeseg_runtime.instances.counting import Counts
 from edgeseg_runtime.instances.lines import CountLine, LineCount
 from edgeseg_runtime.instances.presence import ZoneCount
@@ -36,3 +36,8 @@ def test_counts_are_told_line_by_line_and_zone_by_zone() -> None:
     )
     assert count_texts(counts) == ["line door: in 2 car, 1 person; out 0", "zone yard: entered by 5 car"]
     assert count_texts(Counts({"car": 3})) == []
+
+
+def test_areas_of_zones_are_told_the_largest_first() -> None:
+    areas = {"door": {"road": 0.25, "car": 0.5, "cat": 0.0004}, "speck": {}}
+    assert area_texts(areas) == ["zone door: 50.0% car, 25.0% road", "zone speck: no class"]

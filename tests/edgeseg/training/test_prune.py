@@ -13,7 +13,8 @@ from edgeseg.config import TrainConfig, flatten, unflatten
 from edgeseg.data.open import open_data
 from edgeseg.models import build
 from edgeseg.training.checkpoint import load_checkpoint
-from edgeseg.training.prune import cost_steps, gradient_losses, ratio_steps
+from edgeseg.training.prune import cost_steps, ratio_steps
+from edgeseg.training.semantic import SemanticTask
 from edgeseg_runtime.errors import ConfigError
 
 SIZE = (64, 64)
@@ -63,17 +64,18 @@ def test_no_steps_and_no_ratio() -> None:
 def test_gradient_losses_are_those_of_the_pictures(finished: HasFolder) -> None:
     net, checkpoint = load_checkpoint(finished.out / "best.safetensors")
     data = open_data("procedural:64x64,n=16", "train")
-    losses = [float(loss.detach()) for loss in gradient_losses(checkpoint.contract, data, seed=0)(net)]
+    sample_losses = SemanticTask(data, data).sample_losses
+    losses = [float(loss.detach()) for loss in sample_losses(checkpoint.contract, seed=0)(net)]
     assert len(losses) == 4  # 16 pictures, four at a time
-    again = [float(loss.detach()) for loss in gradient_losses(checkpoint.contract, data, seed=0)(net)]
-    other = [float(loss.detach()) for loss in gradient_losses(checkpoint.contract, data, seed=1)(net)]
+    again = [float(loss.detach()) for loss in sample_losses(checkpoint.contract, seed=0)(net)]
+    other = [float(loss.detach()) for loss in sample_losses(checkpoint.contract, seed=1)(net)]
     assert losses == again != other
     assert sum(losses) == pytest.approx(sum(other), rel=1e-3)  # every picture once, in another order
     torch.manual_seed(0)
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.normal_(layer.weight)
-    worse = [float(loss.detach()) for loss in gradient_losses(checkpoint.contract, data, seed=0)(net)]
+    worse = [float(loss.detach()) for loss in sample_losses(checkpoint.contract, seed=0)(net)]
     assert min(worse) > max(losses)
 
 

@@ -21,6 +21,12 @@ class TestResolve:
         assert (config.model.model, config.data.size) == ("fast_scnn", (360, 480))
         assert (config.optim.epochs, config.optim.lr) == (60, 0.002)
 
+    def test_a_two_stage_detector_learns_more_slowly(self) -> None:
+        rates = {}
+        for model in ("maskrcnn_mobilenet_v2_fpn", "maskrcnn_resnet50_fpn", "yolact_mobilenet_v2"):
+            rates[model] = resolve(TrainConfig(DataConfig("x"), Path("y"), ModelConfig(model))).optim.lr
+        assert list(rates.values()) == [0.0005, 0.0005, 0.002]
+
     def test_what_was_given_stays(self) -> None:
         given = TrainConfig(
             DataConfig("x", size=(64, 96)), Path("y"), ModelConfig("unet"), optim=OptimConfig(epochs=3, lr=0.5)

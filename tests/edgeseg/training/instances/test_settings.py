@@ -17,6 +17,7 @@ PLAIN = TrainConfig(DataConfig("x"), Path("y"), ModelConfig("yolact_mobilenet_v2
 def test_what_says_nothing_special_is_taken() -> None:
     check_settings(PLAIN)
     check_settings(replace(PLAIN, augmentation=AugmentConfig(copy_paste=0.3)))
+    check_settings(replace(PLAIN, model=ModelConfig("yolact_mobilenet_v2", init=Path("z"), qat=True)))
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def test_what_says_nothing_special_is_taken() -> None:
         ({"loss": LossConfig(aux_weight=0)}, "--aux-weight 0"),
         ({"data": DataConfig("x", sample="rare")}, "--sample rare"),
         ({"distillation": DistillationConfig(teacher=Path("runs/big"))}, "--teacher runs/big"),
-        ({"model": ModelConfig("yolact_mobilenet_v2", init=Path("z"), qat=True)}, "--qat: not for models that tell"),
+        ({"model": ModelConfig("maskrcnn_resnet50_fpn", init=Path("z"), qat=True)}, "--qat: maskrcnn_resnet50_fpn"),
         ({"augmentation": AugmentConfig(classmix=0.5)}, "--classmix"),
     ],
 )
