@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from edgeseg_runtime.instances.decode import InstanceDecoder
 from edgeseg_runtime.instances.tracking import unsure_thresholds
 from edgeseg_runtime.preprocess import Image, to_input
 from edgeseg_runtime.result import Result, StageTimes
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 MODEL_SUFFIXES = (".onnx", ".xml")
 REJECTED = "rejected"
@@ -60,23 +57,6 @@ class Lane:
         inferred = perf_counter()
         result = self.decode(raw, frame.shape[0], frame.shape[1])
         return result.timed(StageTimes(prepared - started, inferred - prepared, perf_counter() - inferred))
-
-    def each(self, frames: Sequence[Image]) -> list[Result]:
-        """Segment several uint8 H×W×3 BGR frames, every step for all of them before the next step.
-
-        The results are those of one call a frame. But a step's code, and the net's weights, are then in the core's
-        caches for all frames but the first, which saves 8 to 9 % of the processor time of a net of some milliseconds.
-        Raises FrameError.
-        """
-        if len(frames) == 1:
-            return [self(frames[0])]
-        images, prepared = _each(self.preprocess, frames)
-        # the next inference may overwrite what this one gives
-        raws, inferred = _each(lambda image: tuple(values.copy() for values in self.infer(image)), images)
-        shaped = [(raw, *frame.shape[:2]) for raw, frame in zip(raws, frames, strict=True)]
-        results, decoded = _each(lambda given: self.decode(*given), shaped)
-        times = map(StageTimes, prepared, inferred, decoded)
-        return [result.timed(spent) for result, spent in zip(results, times, strict=True)]
 
     def preprocess(self, frame: Image) -> Image:
         """Return the model's input: uint8 (height, width, 3) of the contract."""
@@ -137,16 +117,6 @@ class Segmenter:
     def warm_up(self) -> None:
         """Run once on a black picture, so that the first frame does not pay for lazy set-up."""
         self._lane(np.zeros((self.contract.height, self.contract.width, 3), np.uint8))
-
-
-def _each(step: Callable[[T], U], items: Iterable[T]) -> tuple[list[U], list[float]]:
-    """Return what `step` makes of each item, and the seconds each took."""
-    made, seconds = [], []
-    for item in items:
-        started = perf_counter()
-        made.append(step(item))
-        seconds.append(perf_counter() - started)
-    return made, seconds
 
 
 def model_file(path: Path) -> Path:

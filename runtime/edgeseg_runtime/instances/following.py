@@ -19,7 +19,7 @@ from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.result import Result
 
 if TYPE_CHECKING:
-    from edgeseg_runtime.segmenter import Lane, Segmenter
+    from edgeseg_runtime.segmenter import Segmenter
     from edgeseg_runtime.zones.polygon import Zone
 
 
@@ -90,21 +90,17 @@ class Watchful:
     def __init__(self, model: Segmenter) -> None:
         self.contract, self._model = model.contract, model
 
-    def lane(self) -> _WatchfulLane:
+    def lane(self) -> Callable[[Image], Result]:
         """Make a way through the model for a thread of its own."""
-        return _WatchfulLane(self._model.lane(unsure=True))
+        lane = self._model.lane(unsure=True)
 
-
-class _WatchfulLane:
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
-
-    def each(self, frames: Sequence[Image]) -> list[Result]:
-        results = self._lane.each(frames)
-        for result in results:
+        def run(frame: Image) -> Result:
+            result = lane(frame)
             if isinstance(result, InstanceResult):
                 _ = result.regions
-        return results
+            return result
+
+        return run
 
 
 def chosen(result: InstanceResult, rows: Rows, ids: tuple[int, ...]) -> InstanceResult:
