@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -24,14 +23,13 @@ from cyclopts import App, Parameter
 from edgeseg.cli.console import note
 from edgeseg_bench.floors import one_opencv_thread
 from edgeseg_bench.object_scenes import HEIGHT, SCENES, WIDTH, decoder, detections, moving, scene_boxes, to_input
-from edgeseg_bench.report import load_average
+from edgeseg_bench.report import circumstances, load_average
 from edgeseg_runtime.errors import EdgesegError
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.instances.following import Follower, Following
 from edgeseg_runtime.instances.lines import CountLine
 from edgeseg_runtime.instances.tracking import NO_ID, Tracker
-from edgeseg_runtime.machine import machine_facts
 from edgeseg_runtime.memory import keep_freed_memory
 from edgeseg_runtime.zones.polygon import Zone
 
@@ -69,10 +67,7 @@ def measure(*, config: FollowingConfig | None = None) -> int:
     write_json(
         config.out,
         {
-            "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "command": " ".join(["python", *sys.argv]),
-            "machine": machine_facts(),
-            "load_average": {"before": before, "after": load_average()},
+            **circumstances(before),
             "frame": [HEIGHT, WIDTH],
             "frames": config.frames,
             "scenes": scenes,

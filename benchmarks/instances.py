@@ -16,7 +16,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -30,11 +29,10 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from edgeseg.cli.console import note
 from edgeseg_bench.floors import one_opencv_thread
 from edgeseg_bench.object_scenes import HEIGHT, SCENES, WIDTH, decoder, detections, prototypes, scene_boxes
-from edgeseg_bench.report import load_average
+from edgeseg_bench.report import circumstances, load_average
 from edgeseg_runtime.errors import EdgesegError
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.instances.result import InstanceResult
-from edgeseg_runtime.machine import machine_facts
 from edgeseg_runtime.memory import keep_freed_memory
 
 RESULT = Path(__file__).parent / "results" / "instance_paste.json"
@@ -70,10 +68,7 @@ def measure(*, config: PasteConfig | None = None) -> int:
     write_json(
         config.out,
         {
-            "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "command": " ".join(["python", *sys.argv]),
-            "machine": machine_facts(),
-            "load_average": {"before": before, "after": load_average()},
+            **circumstances(before),
             "frame": [HEIGHT, WIDTH],
             "rounds": config.rounds,
             "scenes": scenes,

@@ -17,7 +17,6 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,10 +24,9 @@ from typing import Any
 from cyclopts import App, Parameter
 
 from edgeseg.cli.console import note
-from edgeseg_bench.report import load_average
+from edgeseg_bench.report import circumstances, load_average
 from edgeseg_runtime.errors import ConfigError, EdgesegError
 from edgeseg_runtime.files import write_json
-from edgeseg_runtime.machine import machine_facts
 from edgeseg_runtime.segmenter import Segmenter
 from recording_fps import recording_fps
 
@@ -67,10 +65,7 @@ def compare(models: tuple[Path, ...], /, *, config: FpsConfig) -> int:
     other = [told["frames"] / told["seconds"] for _, told in rounds]
     compared = {model.as_posix(): against([turn[model] for turn, _ in rounds], other) for model in models}
     result = {
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": " ".join(["python", *sys.argv]),
-        "machine": machine_facts(),
-        "load_average": {"before": before, "after": load_average()},
+        **circumstances(before),
         "clip": config.clip.name,
         "input": list(size),
         "edgeseg": compared,

@@ -20,11 +20,9 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from edgeseg.models.cost import count_parameters
-from edgeseg.training.checkpoint import BEST, load_checkpoint
-from edgeseg_bench.subjects import EXPORT, MANIFEST
 from edgeseg_runtime.errors import EdgesegError, UserError
-from edgeseg_runtime.files import sha256, write_json
-from run_facts import MEASURED, PARITY, SETTINGS, bench_facts, bracketed, read_left
+from edgeseg_runtime.files import write_json
+from run_facts import MEASURED, SETTINGS, bench_facts, bracketed, read_exported, read_left
 
 SCORES = ("mask_ap", "mask_ap50", "mask_ap75", "box_ap", "mean_f1")
 
@@ -66,23 +64,16 @@ def run_row(run: Path, bench: dict[str, Any]) -> dict[str, Any]:
     Scores are the checkpoint's, in PyTorch, 0..1. Raises UserError for a run of another task, when the export is of
     another checkpoint, or when the bench knows none of its files.
     """
-    net, checkpoint = load_checkpoint(run / BEST)
-    if checkpoint.contract.task != "instance":
-        raise UserError(f"{run} is {checkpoint.model}, a model of classes; this is for models that tell objects apart")
-    folder = run / EXPORT
-    manifest, parity = (read_left(folder / name) for name in (MANIFEST, PARITY))
-    if manifest["facts"]["checkpoint sha256"] != sha256(run / BEST):
-        raise UserError(f"{folder} was made of another checkpoint than {run / BEST} is now; export the run again")
-    artifacts = [_artifact(item, parity[item["name"]], folder, bench["rows"]) for item in manifest["artifacts"]]
-    if not any(item["latency"] for item in artifacts):
-        raise UserError(f"the bench knows no file of {folder}; bench all exports at once, from this same folder")
+    exported = read_exported(run, "instance")
+    checkpoint, parity = exported.checkpoint, exported.parity
+    artifacts = [_artifact(item, parity[item["name"]], measured) for item, measured in exported.measured(bench)]
     return {
         "run": run.resolve().name,
         "size": list(checkpoint.contract.size),
         "data": checkpoint.config["data"],
         "weights": Path(checkpoint.config.get("weights", "none")).name,
         "settings": {name: checkpoint.config[name] for name in SETTINGS if name in checkpoint.config},
-        "parameters": count_parameters(net),
+        "parameters": count_parameters(exported.net),
         "epoch": checkpoint.epoch,
         **{name: checkpoint.metrics[name] for name in SCORES},
         "artifacts": artifacts,
@@ -101,9 +92,7 @@ def reference_row(told: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _artifact(item: dict[str, Any], parity: dict[str, Any], folder: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    files = {(folder / file).resolve() for file in item["files"]}
-    measured = [row for row in rows if row["file"] and Path(row["file"]).resolve() in files]
+def _artifact(item: dict[str, Any], parity: dict[str, Any], measured: list[dict[str, Any]]) -> dict[str, Any]:
     truth = parity["against_truth"]
     return {
         "name": item["name"],

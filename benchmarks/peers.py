@@ -16,7 +16,6 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
@@ -24,10 +23,9 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from edgeseg.cli.console import note
-from edgeseg_bench.report import load_average
+from edgeseg_bench.report import circumstances, load_average
 from edgeseg_runtime.errors import ConfigError, EdgesegError
 from edgeseg_runtime.files import write_json
-from edgeseg_runtime.machine import machine_facts
 from edgeseg_runtime.segmenter import model_file
 from ordeals.catalogue import ORDEALS
 from ordeals.running import CannotStart
@@ -104,10 +102,7 @@ def measure(model: Path, /, *, config: PeersConfig = DEFAULTS) -> None:
     table = markdown(ordeals, [subject.name for subject in subjects], results)
     versions = {stage.subject.name: stage.versions for stage in stages}
     answer = {
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": " ".join(["python", *sys.argv]),
-        "machine": machine_facts(),
-        "load_average": {"before": before, "after": load_average()},
+        **circumstances(before),
         "seconds": round(monotonic() - began, 1),
         "model": model_file(model).as_posix(),
         "subjects": {

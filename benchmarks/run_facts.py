@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from edgeseg.models.cost import count_macs, count_parameters
 from edgeseg.training.checkpoint import BEST, Checkpoint, load_checkpoint
 from edgeseg_bench.subjects import EXPORT, MANIFEST
-from edgeseg_runtime.contract import Contract
+from edgeseg_runtime.contract import Contract, Task
 from edgeseg_runtime.errors import UserError
 from edgeseg_runtime.files import sha256
 
 PARITY, BENCH = "parity.json", "bench.json"
 SETTINGS = ("model", "init", "qat", "teacher", "distill", "epochs", "lr", "seed")
+NOT_OF_TASK: Mapping[Task, str] = {
+    "semantic": "which tells objects apart; this is for models of classes",
+    "instance": "a model of classes; this is for models that tell objects apart",
+}
 MEASURED = ("engine", "threads", "frames", "p50_ms", "p95_ms", "p99_ms", "fps")
 
 
@@ -31,32 +38,65 @@ def bench_facts(bench: dict[str, Any]) -> dict[str, Any]:
     return {key: bench[key] for key in ("made", "machine", "load_average", "settings")}
 
 
+@dataclass(frozen=True)
+class Exported:
+    """A run with its export, which is of its best checkpoint and at the size it was trained at."""
+
+    net: nn.Module
+    checkpoint: Checkpoint
+    folder: Path
+    """Of the exported files."""
+    manifest: dict[str, Any]
+    parity: dict[str, Any]
+
+    def measured(self, bench: dict[str, Any]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+        """Return each file's entry in the manifest with the rows of `bench` about it.
+
+        Raises UserError when the bench knows none of the files.
+        """
+        found = []
+        for item in self.manifest["artifacts"]:
+            files = {(self.folder / file).resolve() for file in item["files"]}
+            found.append((item, [row for row in bench["rows"] if row["file"] and Path(row["file"]).resolve() in files]))
+        if not any(rows for _, rows in found):
+            raise UserError(
+                f"the bench knows no file of {self.folder}; bench all exports at once, from this same folder"
+            )
+        return found
+
+
+def read_exported(run: Path, task: Task) -> Exported:
+    """Read a run and its export. Raises UserError for one of another task, or an export of something else."""
+    net, checkpoint = load_checkpoint(run / BEST)
+    if checkpoint.contract.task != task:
+        raise UserError(f"{run} is {checkpoint.model}, {NOT_OF_TASK[task]}")
+    folder = run / EXPORT
+    manifest, parity = (read_left(folder / name) for name in (MANIFEST, PARITY))
+    if manifest["facts"]["checkpoint sha256"] != sha256(run / BEST):
+        raise UserError(f"{folder} was made of another checkpoint than {run / BEST} is now; export the run again")
+    if Contract.from_json(manifest["contract"]).size != checkpoint.contract.size:
+        raise UserError(f"{folder} is of another size than {run} was trained at; export it without --size")
+    return Exported(net, checkpoint, folder, manifest, parity)
+
+
 def run_facts(run: Path, bench: dict[str, Any]) -> dict[str, Any]:
     """Return what is known of a run of a model of classes, of its exported files, and what `bench` measured of these.
 
     mIoU is the checkpoint's, in PyTorch; its interval is the parity gate's, None where it was not taken. Raises
     UserError when the export is of another checkpoint, or the bench knows none of its files.
     """
-    net, checkpoint = load_checkpoint(run / BEST)
-    if checkpoint.contract.task != "semantic":
-        raise UserError(f"{run} is {checkpoint.model}, which tells objects apart; this is for models of classes")
-    folder = run / EXPORT
-    manifest, parity = (read_left(folder / name) for name in (MANIFEST, PARITY))
-    if manifest["facts"]["checkpoint sha256"] != sha256(run / BEST):
-        raise UserError(f"{folder} was made of another checkpoint than {run / BEST} is now; export the run again")
-    size = checkpoint.contract.size
-    if Contract.from_json(manifest["contract"]).size != size:
-        raise UserError(f"{folder} is of another size than {run} was trained at; export it without --size")
-    artifacts = [_artifact(item, parity[item["name"]], folder, bench["rows"]) for item in manifest["artifacts"]]
-    if not any(item["latency"] for item in artifacts):
-        raise UserError(f"the bench knows no file of {folder}; bench all exports at once, from this same folder")
+    exported = read_exported(run, "semantic")
+    checkpoint, manifest, parity = exported.checkpoint, exported.manifest, exported.parity
+    artifacts = [
+        _artifact(item, parity[item["name"]], exported.folder, measured) for item, measured in exported.measured(bench)
+    ]
     truth = parity[artifacts[0]["name"]]["against_truth"]
     return {
         "run": run.resolve().name,
         "kind": kind(checkpoint),
         "settings": {name: checkpoint.config[name] for name in SETTINGS if name in checkpoint.config},
-        "parameters": count_parameters(net),
-        "macs": count_macs(net, size),
+        "parameters": count_parameters(exported.net),
+        "macs": count_macs(exported.net, checkpoint.contract.size),
         "mean_iou": checkpoint.metrics["mean_iou"],
         "interval_95": truth["mean_iou"].get("original_interval_95"),
         "pictures": truth["pictures"],
@@ -79,12 +119,12 @@ def bracketed(bounds: Sequence[float] | None, scale: float = 1) -> str:
     return "–" if bounds is None else f"[{scale * bounds[0]:.2f}, {scale * bounds[1]:.2f}]"
 
 
-def _artifact(item: dict[str, Any], parity: dict[str, Any], folder: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _artifact(
+    item: dict[str, Any], parity: dict[str, Any], folder: Path, measured: list[dict[str, Any]]
+) -> dict[str, Any]:
     if parity["against_truth"] is None:
         raise UserError(f"{folder}: the pictures that its files were compared on have no masks; export it with others")
     truth = parity["against_truth"]["mean_iou"]
-    files = {(folder / file).resolve() for file in item["files"]}
-    measured = [row for row in rows if row["file"] and Path(row["file"]).resolve() in files]
     return {
         "name": item["name"],
         "precision": item["precision"],

@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,11 +26,11 @@ from edgeseg.cli.console import note
 from edgeseg.training.checkpoint import load_semantic
 from edgeseg_bench.floors import CoreCosts, core_costs, mean_costs, median_costs
 from edgeseg_bench.naive import NaiveLoop
-from edgeseg_bench.report import load_average
+from edgeseg_bench.report import circumstances, load_average
 from edgeseg_export.quiet import quiet
 from edgeseg_runtime.errors import EdgesegError
 from edgeseg_runtime.files import write_json
-from edgeseg_runtime.machine import machine_facts, usable_cores
+from edgeseg_runtime.machine import usable_cores
 from edgeseg_runtime.segmenter import Segmenter
 from recording_fps import recording_fps
 
@@ -73,10 +72,7 @@ def measure(run: Path, /, *, config: FloorConfig) -> int:
     outputs = {name: share_of_bound([entry.outputs[name] for entry in rounds], cores) for name in OUTPUTS}
     times = outputs["none"]["stream_fps"] / naive_fps
     result = {
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": " ".join(["python", *sys.argv]),
-        "machine": machine_facts(),
-        "load_average": {"before": before, "after": load_average()},
+        **circumstances(before),
         "model": {"file": single.path.as_posix(), "engine": single.engine.name, "precision": single.precision},
         "input": list(single.contract.size),
         "clip": config.clip.name,

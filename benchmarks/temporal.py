@@ -17,7 +17,6 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import fmean
 from time import process_time
@@ -28,7 +27,7 @@ from cyclopts import App, Parameter
 
 from edgeseg.cli.console import note, table
 from edgeseg_bench.floors import one_opencv_thread
-from edgeseg_bench.report import load_average
+from edgeseg_bench.report import circumstances, load_average
 from edgeseg_bench.temporal_clips import Clip, camvid_clip, davis_clips, standing
 from edgeseg_bench.temporal_oracle import NoiseModel, filled, noisy_scores
 from edgeseg_bench.temporal_pictures import comparison
@@ -37,7 +36,6 @@ from edgeseg_runtime.contract import Contract, Label, voc_color
 from edgeseg_runtime.decode import ScoreDecoder
 from edgeseg_runtime.errors import ConfigError, EdgesegError
 from edgeseg_runtime.files import write_bytes, write_json
-from edgeseg_runtime.machine import machine_facts
 from edgeseg_runtime.segmenter import Segmenter
 from edgeseg_runtime.serving.sizes import contracts_at
 
@@ -97,10 +95,7 @@ def temporal(*, config: TemporalConfig | None = None) -> None:
         raise ConfigError("no clip has the model's classes: it must know CamVid's 11 or DAVIS' 2, by their names")
     averages = means(rows)
     result = {
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": " ".join(["python", *sys.argv]),
-        "machine": machine_facts(),
-        "load_average": {"before": before, "after": load_average()},
+        **circumstances(before),
         "clips": clips,
         "noise": None if config.model else NoiseModel(seed=config.seed).as_dict(),
         "still": {"seconds": STILL_SECONDS, "sigma": STILL_SIGMA},

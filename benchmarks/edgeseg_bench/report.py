@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -77,12 +78,23 @@ def document(
     """Return everything about a bench as plain JSON values; `loads` are `load_average()` before and after it."""
     return {
         "schema": SCHEMA,
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": machine_facts(),
-        "load_average": {"before": loads[0], "after": loads[1]},
+        **_circumstances(*loads),
         "settings": dict(settings),
         "rows": [asdict(row) for row in rows],
         "verdicts": [dict(verdict) for verdict in verdicts],
+    }
+
+
+def circumstances(before: Sequence[float] | None) -> dict[str, Any]:
+    """Return when, where and by what command a script measured, which ends now; `before` is `load_average()` then."""
+    return {"command": " ".join(["python", *sys.argv]), **_circumstances(before, load_average())}
+
+
+def _circumstances(before: Sequence[float] | None, after: Sequence[float] | None) -> dict[str, Any]:
+    return {
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "machine": machine_facts(),
+        "load_average": {"before": before, "after": after},
     }
 
 
