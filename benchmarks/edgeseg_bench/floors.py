@@ -25,7 +25,7 @@ from edgeseg_runtime.segmenter import Segmenter
 from edgeseg_runtime.sinks.base import Shot
 from edgeseg_runtime.sinks.video import VideoSink
 from edgeseg_runtime.sources.base import Frame
-from edgeseg_runtime.sources.capture import open_video
+from edgeseg_runtime.sources.video_file import open_video
 
 OPACITY = 0.5
 IN_FLIGHT = 16

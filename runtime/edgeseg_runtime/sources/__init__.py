@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeseg_runtime.sources.base import Frame, Source, without_credentials
-from edgeseg_runtime.sources.capture import cameras, open_camera, open_url, open_video
+from edgeseg_runtime.sources.capture import cameras, open_camera, open_url
 from edgeseg_runtime.sources.images import IMAGE_SUFFIXES, ImagesSource, list_pictures, read_picture
+from edgeseg_runtime.sources.video_file import open_video
 
 __all__ = [
     "Frame",

@@ -1,4 +1,4 @@
-"""Cameras, video files and network streams: everything that OpenCV's VideoCapture reads."""
+"""What OpenCV's VideoCapture reads: cameras and network streams here, files in `video_file`."""
 
 from __future__ import annotations
 
@@ -80,16 +80,6 @@ class CaptureSource:
         """Return a property that OpenCV gives as 0, negative or nan where it does not know it."""
         value = self._capture.get(prop)
         return value if math.isfinite(value) and value > 0 else None
-
-
-def open_video(path: Path, decoder_threads: int = 0) -> CaptureSource:
-    """Open a video file; `decoder_threads` 0 leaves their number to the decoder. Raises SourceError."""
-    options = [cv2.CAP_PROP_N_THREADS, decoder_threads] if decoder_threads else []
-    with without_warnings():
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, options)
-    if not capture.isOpened():
-        raise SourceError(f"{path} cannot be opened as a video: it is damaged, or not a video")
-    return CaptureSource(capture, str(path), live=False)
 
 
 def open_camera(index: int) -> CaptureSource:
