@@ -27,7 +27,7 @@ class EngineConfig:
     threads: Annotated[int, Parameter(show_default=False)] = 0
     """Processor threads in all; every core if not given."""
     lanes: Annotated[int, Parameter(show_default=False)] = 0
-    """Frames of a recording worked on at the same time; one a thread of --threads, or two a core, if not given."""
+    """Parts of a recording worked on at the same time; one a thread if not given."""
     contract: Path | None = None
     """JSON file with the contract, for a model file that carries none."""
 

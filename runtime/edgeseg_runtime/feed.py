@@ -6,37 +6,35 @@ from threading import Lock
 
 from edgeseg_runtime.sources.base import Frame, Source
 
+LARGEST_BURST = 16 << 20
+"""Bytes of frames from which on a burst has enough, so that large frames do not fill the memory."""
+
 
 class Feed:
-    """Gives each frame to one worker, with a ticket: 0, 1, 2… The worker that asks reads it itself, one at a time."""
+    """Gives bursts of frames to workers, with a ticket: 0, 1, 2… The worker that asks reads them, one at a time."""
 
     def __init__(self, source: Source, limit: int | None) -> None:
         self._source, self._limit = source, limit
         self._lock = Lock()
         self._ended = False
+        self._bursts = 0
         self.captured = 0
         """Frames given to workers."""
         self.error: BaseException | None = None
         """What ended the source too early; read it once every worker got None."""
 
-    def take(self) -> tuple[int, Frame] | None:
-        """Read the next frame; None at the end."""
+    def take(self, most: int) -> tuple[int, list[Frame]] | None:
+        """Read the next frames, at least one and at most `most`; None at the end."""
         with self._lock:
-            if self._ended:
+            frames: list[Frame] = []
+            size = 0
+            while len(frames) < most and size < LARGEST_BURST and (frame := self._next()) is not None:
+                frames.append(frame)
+                size += frame.image.nbytes
+            if not frames:
                 return None
-            try:
-                frame = self._source.read()
-            except BaseException as error:  # the frames before it are still written; then the stream raises it
-                self.error, self._ended = error, True
-                return None
-            if frame is None:
-                self._ended = True
-                return None
-            ticket = self.captured
-            self.captured += 1
-            if self.captured == self._limit:
-                self._ended = True
-            return ticket, frame
+            self._bursts += 1
+            return self._bursts - 1, frames
 
     def stop(self) -> None:
         """Let the next worker that asks find the end."""
@@ -47,3 +45,19 @@ class Feed:
         if self._lock.acquire(timeout=timeout):
             self._source.close()
             self._lock.release()
+
+    def _next(self) -> Frame | None:
+        if self._ended:
+            return None
+        try:
+            frame = self._source.read()
+        except BaseException as error:  # the frames before it are still written; then the stream raises it
+            self.error, self._ended = error, True
+            return None
+        if frame is None:
+            self._ended = True
+            return None
+        self.captured += 1
+        if self.captured == self._limit:
+            self._ended = True
+        return frame

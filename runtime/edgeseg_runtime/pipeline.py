@@ -1,14 +1,17 @@
-"""A recording: take a frame → preprocess → infer → decode → draw → write: by several workers, put out in order.
+"""A recording: take frames → preprocess → infer → decode → draw → write: by several workers, put out in order.
 
 Each worker takes whole frames through the model on a lane of its own, which beats a thread per stage: no frame changes
-hands, and its latency is one frame's own time. The calling thread writes to the outputs: it alone touches them, so
-windows work, and an error of theirs is raised where the stream was started. Where objects are followed from frame to
-frame, the workers take turns for that step alone, so that it sees the frames in order and drawing knows of its outcome.
+hands. Frames of a fast model go through in bursts, each step for the whole burst, which keeps the step in the core's
+caches; bursts are short, so that nothing waits for long. The calling thread writes to the outputs: it alone touches
+them, so windows work, and an error of theirs is raised where the stream was started. Where objects are followed from
+frame to frame, the workers take turns for that step alone, so that it sees the frames in order and drawing knows of its
+outcome.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Thread
 from time import monotonic, perf_counter
@@ -41,12 +44,26 @@ _GLANCE_SECONDS = 0.2
 """How often the calling thread looks up, when no frame comes, to see whether a stop is wanted."""
 
 
+BURST_SECONDS = 0.1
+"""What a burst may take from the first frame's reading to the last one's drawing, by the time the last burst took."""
+LONGEST_BURST = 8
+"""Frames; longer ones save little more."""
+
+
+class Lane(Protocol):
+    """A way through a model."""
+
+    def each(self, frames: Sequence[Image]) -> list[Result]:
+        """Segment uint8 H×W×3 BGR frames."""
+        ...
+
+
 class Model(Protocol):
     """What a stream needs of a model; `Segmenter` is one."""
 
     contract: Contract
 
-    def lane(self) -> Callable[[Image], Result]:
+    def lane(self) -> Lane:
         """Make a way through the model for a thread of its own."""
         ...
 
@@ -97,7 +114,7 @@ class Pipeline:
         self._source, self._model, self._sinks, self._options = source, model, sinks, options
         self._feed = Feed(source, options.limit)
         # Workers may run ahead, which evens out slow frames.
-        self._buffer: ReorderBuffer[_Done] = ReorderBuffer(4 * options.lanes, options.lanes)
+        self._buffer: ReorderBuffer[list[_Done]] = ReorderBuffer(2 * options.lanes, options.lanes)
         self._turns = Turns()
         self._table = color_table(model.contract)
         self._stats = StreamStats()
@@ -120,14 +137,19 @@ class Pipeline:
             raise self._feed.error
         return self._summary(ended, seconds)
 
-    def _warm_lanes(self) -> list[Callable[[Image], Result]]:
-        lanes = [self._model.lane() for _ in range(self._options.lanes)]
+    def _warm_lanes(self) -> list[Lane]:
+        """Make the lanes side by side: one may compile a model of its own, and its lazy set-up is no frame's to pay."""
         black = np.zeros((*self._model.contract.size, 3), np.uint8)
-        for lane in lanes:  # an engine's lazy set-up is not the first frame's to pay
-            lane(black)
-        return lanes
 
-    def _work(self, lane: Callable[[Image], Result]) -> None:
+        def make(_: int) -> Lane:
+            lane = self._model.lane()
+            lane.each([black])
+            return lane
+
+        with ThreadPoolExecutor(self._options.lanes) as pool:
+            return list(pool.map(make, range(self._options.lanes)))
+
+    def _work(self, lane: Lane) -> None:
         error: BaseException | None = None
         try:
             self._take_frames(lane)
@@ -139,35 +161,42 @@ class Pipeline:
         finally:
             self._buffer.worker_done(error)
 
-    def _take_frames(self, lane: Callable[[Image], Result]) -> None:
-        feed, buffer, sinks = self._feed, self._buffer, self._sinks
-        table, opacity = self._table, self._options.opacity
+    def _take_frames(self, lane: Lane) -> None:
+        feed, buffer = self._feed, self._buffer
+        most = 1
         while True:
             started = perf_counter()
-            taken = feed.take()
+            taken = feed.take(most)
             if taken is None:
                 return
-            ticket, frame = taken
-            took = perf_counter() - started
-            shot = Shot(frame, self._followed(ticket, frame, lane(frame.image)), table, opacity)
-            drawing = perf_counter()
-            encoded = [sink.encode(shot) for sink in sinks]
-            if not buffer.put(ticket, _Done(shot, encoded, took, perf_counter() - drawing)):
+            ticket, frames = taken
+            took = (perf_counter() - started) / len(frames)
+            results = self._followed(ticket, frames, lane.each([frame.image for frame in frames]))
+            burst = [self._drawn(frame, result, took) for frame, result in zip(frames, results, strict=True)]
+            each = (perf_counter() - started) / len(frames)
+            most = max(1, min(LONGEST_BURST, int(BURST_SECONDS / each)))
+            if not buffer.put(ticket, burst):
                 return
 
-    def _followed(self, ticket: int, frame: Frame, result: Result) -> Result:
+    def _drawn(self, frame: Frame, result: Result, took: float) -> _Done:
+        shot = Shot(frame, result, self._table, self._options.opacity)
+        drawing = perf_counter()
+        encoded = [sink.encode(shot) for sink in self._sinks]
+        return _Done(shot, encoded, took, perf_counter() - drawing)
+
+    def _followed(self, ticket: int, frames: Sequence[Frame], results: list[Result]) -> list[Result]:
         """Let each result be followed after the one before. A worker waits for that: what it does next needs it."""
         if self._options.follow is None:
-            return result
+            return results
         with self._turns.turn(ticket):
-            return self._options.follow(result, frame)
+            return [self._options.follow(result, frame) for frame, result in zip(frames, results, strict=True)]
 
     def _write_all(self, stop: Stop, watch: Watch | None) -> str:
         """Write until the end, and return why it came. Frames in flight when a stop is wanted are still written."""
         deadline = float("inf")
         watch_at = monotonic() + 1
         while (ready := self._buffer.take(self._patience)) is not None:
-            if not self._write(ready):
+            if not self._write([done for burst in ready for done in burst]):
                 return "closed"
             now = monotonic()
             if watch is not None and now >= watch_at:

@@ -19,12 +19,8 @@ __all__ = ["Stop", "StreamOptions", "default_lanes", "run_stream"]
 
 
 def default_lanes(threads: int = 0) -> int:
-    """Return a lane for every thread, or, where their number is left open (0), two for every core.
-
-    Lanes hand Python's interpreter to one another some dozen times a frame; with a second lane a core has something to
-    do meanwhile. A lane computes, so with a number of threads that was asked for there are no more of them.
-    """
-    return threads or 2 * usable_cores()
+    """Return a lane for every thread; 0 threads: for every core. A lane computes in its own thread and seldom waits."""
+    return threads or usable_cores()
 
 
 def run_stream(

@@ -29,6 +29,7 @@ from edgeseg_runtime.zones.areas import ZoneAreas, ZoneShares
 from edgeseg_runtime.zones.polygon import Zone
 from edgeseg_runtime.zones.rules import ZoneRule
 from tests.runtime.instances.scripted import CONTRACT, at, scripted
+from tests.runtime.lanes import OneByOne
 from tests.runtime.numbers import Numbers
 
 pytestmark = pytest.mark.timeout(60)
@@ -42,14 +43,14 @@ class Model:
     def __init__(self, contract: Contract, script: Callable[[int], Result]) -> None:
         self.contract, self._script = contract, script
 
-    def lane(self) -> Callable[[Image], Result]:
+    def lane(self) -> OneByOne:
         dice = random.Random(id(object()))
 
         def run(image: Image) -> Result:
             time.sleep(dice.uniform(0, 0.003))
             return self._script(int(image[0, 0, 0]))
 
-        return run
+        return OneByOne(run)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ import onnx
 import openvino as ov
 import pytest
 from onnx import TensorProto, helper
+from openvino import opset13
 
 from edgeseg_runtime.contract import CONTRACT_KEY, OUTPUTS, PRECISION_KEY, Contract, Label, Precision, Selection
 from edgeseg_runtime.engines import ENGINES, Engine, EngineOptions, engine_for
@@ -231,11 +232,40 @@ def test_lanes_side_by_side_give_the_right_answers(
             done.result()
 
 
-@pytest.mark.parametrize(("threads", "lanes"), [(1, 1), (2, 2)])
-def test_openvino_uses_as_many_threads_and_streams_as_asked(model: Any, threads: int, lanes: int) -> None:
+@pytest.mark.parametrize(("threads", "lanes", "each"), [(1, 1, 1), (2, 2, 1), (2, 1, 2), (5, 2, 2), (1, 3, 1)])
+def test_openvino_shares_its_threads_among_the_lanes(model: Any, threads: int, lanes: int, each: int) -> None:
     engine = OpenVinoEngine(model(".onnx"), EngineOptions(threads=threads, lanes=lanes))
-    assert engine.compiled.get_property("INFERENCE_NUM_THREADS") == threads
-    assert int(engine.compiled.get_property("NUM_STREAMS")) == lanes
+    assert engine.compiled.get_property("INFERENCE_NUM_THREADS") == each
+    assert int(engine.compiled.get_property("NUM_STREAMS")) == 1
+
+
+@pytest.mark.parametrize(("threads", "lanes"), [(1, 1), (2, 1), (2, 2)])
+def test_an_inference_that_fails_in_openvino_is_an_error(
+    colour_contract: Contract, tmp_path: Path, threads: int, lanes: int
+) -> None:
+    """On one thread its own `infer()` returns as if nothing were wrong, and the outputs hold what they held before."""
+    path = failing_ir(colour_contract, tmp_path / "fails.xml")
+    request = OpenVinoEngine(path, EngineOptions(threads=threads, lanes=lanes, contract=colour_contract)).request()
+    good, bad = np.zeros((2, 1, *colour_contract.size, 3), np.uint8)
+    good[0, 0, 0, 0], bad[0, 0, 0, 0] = 96, 7  # 7 does not divide 2304 values
+    for batch in (good, bad, good, bad):
+        if batch is bad:
+            with pytest.raises(RuntimeError, match=r"^openvino: [^\n]+$"):
+                request(batch)
+        else:
+            np.testing.assert_array_equal(request(batch)[0], np.full((1, 3, *colour_contract.size), 96, np.float32))
+
+
+def failing_ir(contract: Contract, path: Path) -> Path:
+    """Write a model that sums the picture up by way of as many rows as the sum says: not every number of them goes."""
+    image = opset13.parameter([1, *contract.size, 3], np.uint8, name="image")
+    values = opset13.convert(image, np.float32)
+    rows = opset13.reshape(opset13.reduce_sum(values, np.array([0, 1, 2, 3]), False), np.array([1]), False)
+    shape = opset13.concat([opset13.convert(rows, np.int64), opset13.constant(np.array([-1]))], 0)
+    total = opset13.reduce_sum(opset13.reshape(values, shape, False), np.array([0, 1]), False)
+    scores = opset13.broadcast(total, np.array([1, len(contract.labels), *contract.size]))
+    ov.save_model(ov.Model([scores], [image], "fails"), path)
+    return path
 
 
 @pytest.mark.parametrize("cores", [1, 2, 4])

@@ -129,6 +129,25 @@ def test_lanes_work_side_by_side(tiny_model: TinyModel, colour_contract: Contrac
                 done.result()
 
 
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("output", ["scores", "mask"])
+def test_several_frames_at_once_give_what_each_gives_alone(
+    engine: str, output: Any, tiny_model: TinyModel, colour_contract: Contract, tmp_path: Path
+) -> None:
+    contract = replace(colour_contract, output=output)
+    lane = Segmenter.load(tiny_model(contract, tmp_path / "m.onnx", stride=4), engine=engine).lane()
+    dice = np.random.default_rng(0)
+    frames = [dice.integers(0, 256, size, np.uint8) for size in ((24, 32, 3), (48, 20, 3), (30, 64, 3))]
+    alone = [lane(frame).mask.copy() for frame in frames]
+    for count in (1, 2, 3):
+        results = lane.each(frames[:count])
+        assert len(results) == count
+        for result, mask in zip(results, alone, strict=False):
+            np.testing.assert_array_equal(result.mask, mask)
+            assert min(result.times.preprocess, result.times.infer, result.times.decode) > 0
+    assert lane.each([]) == []
+
+
 def test_results_keep_their_masks(tiny_model: TinyModel, colour_contract: Contract, tmp_path: Path) -> None:
     """A result belongs to the caller, even where the engine reuses its output."""
     contract = replace(colour_contract, output="mask")

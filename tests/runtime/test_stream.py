@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,16 @@ import pytest
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError, SourceError
 from edgeseg_runtime.machine import usable_cores
+from edgeseg_runtime.pipeline import BURST_SECONDS, LONGEST_BURST
 from edgeseg_runtime.preprocess import Image
-from edgeseg_runtime.result import SemanticResult, StageTimes
+from edgeseg_runtime.result import Result, SemanticResult, StageTimes
 from edgeseg_runtime.segmenter import Segmenter
 from edgeseg_runtime.sinks import Shot, Sink
 from edgeseg_runtime.sources import open_source
 from edgeseg_runtime.sources.base import Frame
 from edgeseg_runtime.stats import STAGES, StreamStats, StreamSummary
 from edgeseg_runtime.stream import Stop, StreamOptions, default_lanes, run_stream
+from tests.runtime.lanes import OneByOne
 
 if TYPE_CHECKING:
     from tests.conftest import ColourClip, TinyModel
@@ -62,12 +64,12 @@ class FakeModel:
     def __init__(self, contract: Contract, work: Callable[[Image], None] = lambda _image: None) -> None:
         self.contract, self._work = contract, work
 
-    def lane(self) -> Callable[[Image], SemanticResult]:
+    def lane(self) -> OneByOne:
         def run(image: Image) -> SemanticResult:
             self._work(image)
             return SemanticResult(image[..., 0].copy(), self.contract, StageTimes(0.001, 0.002, 0.003))
 
-        return run
+        return OneByOne(run)
 
 
 class Recorder(Sink[int]):
@@ -133,8 +135,33 @@ def test_several_lanes_work_at_the_same_time(colour_contract: Contract) -> None:
         if image.shape[0] == 4:  # the warm-up picture is larger, and comes lane by lane
             meeting.wait()
 
-    summary = run_stream(FakeSource(9), FakeModel(colour_contract, meet), [Recorder()], StreamOptions(lanes=3))
-    assert summary.emitted == 9
+    summary = run_stream(FakeSource(3), FakeModel(colour_contract, meet), [Recorder()], StreamOptions(lanes=3))
+    assert summary.emitted == 3
+
+
+@pytest.mark.parametrize(("seconds", "longest"), [(0.0, LONGEST_BURST), (0.6 * BURST_SECONDS, 1)])
+def test_frames_of_a_fast_model_come_in_bursts_and_those_of_a_slow_one_alone(
+    colour_contract: Contract, seconds: float, longest: int
+) -> None:
+    bursts: list[int] = []
+
+    class Lane:
+        def each(self, frames: Sequence[Image]) -> list[Result]:
+            bursts.append(len(frames))
+            time.sleep(seconds * len(frames))
+            times = StageTimes(0.001, 0.002, 0.003)
+            return [SemanticResult(frame[..., 0].copy(), colour_contract, times) for frame in frames]
+
+    class Model:
+        contract = colour_contract
+
+        def lane(self) -> Lane:
+            return Lane()
+
+    sink = Recorder()
+    run_stream(FakeSource(21), Model(), [sink])
+    assert sink.frames == sink.marks == list(range(21))
+    assert max(bursts) == longest and bursts[:2] == [1, 1]  # the warm-up, and a first frame to learn how long one takes
 
 
 def test_lanes_are_warmed_up_before_the_first_frame_is_read(colour_contract: Contract) -> None:
@@ -288,7 +315,7 @@ def test_opencvs_own_threads_are_given_back(colour_contract: Contract) -> None:
 
 def test_there_is_a_lane_for_every_thread() -> None:
     assert default_lanes(threads=3) == 3
-    assert default_lanes() == 2 * usable_cores()
+    assert default_lanes() == usable_cores()
 
 
 @pytest.mark.parametrize(

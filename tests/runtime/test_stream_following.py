@@ -6,7 +6,6 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from edgeseg_runtime.sinks.base import Shot, Sink
 from edgeseg_runtime.sinks.lines import LineFile
 from edgeseg_runtime.stream import StreamOptions, run_stream
 from tests.runtime.instances.scripted import CONTRACT, at, scripted
+from tests.runtime.lanes import OneByOne
 from tests.runtime.numbers import Numbers
 
 pytestmark = pytest.mark.timeout(60)
@@ -39,7 +39,7 @@ class Walk:
     def __init__(self, fail_at: int | None = None) -> None:
         self._fail_at = fail_at
 
-    def lane(self) -> Callable[[Image], Result]:
+    def lane(self) -> OneByOne:
         dice = random.Random(id(object()))
 
         def run(image: Image) -> Result:
@@ -49,7 +49,7 @@ class Walk:
                 raise KeyError("a bug")
             return scripted([at(40, 30 + 2 * index), at(120, 110 - 2 * index)])
 
-        return run
+        return OneByOne(run)
 
 
 class Keep(Sink[tuple[int, ...]]):

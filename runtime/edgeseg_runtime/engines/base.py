@@ -29,7 +29,8 @@ class EngineOptions:
     threads: int = 0
     """Processor threads in all; 0 takes every core."""
     lanes: int = 1
-    """Requests that may run at the same time; the threads are shared out among them."""
+    """Requests that may run at the same time; the threads are shared out among them. On the CPU, OpenVINO keeps the
+    weights once for each."""
     contract: Contract | None = None
     """For a file that carries none, or in place of the one it carries."""
 

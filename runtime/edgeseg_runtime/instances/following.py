@@ -19,7 +19,7 @@ from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.result import Result
 
 if TYPE_CHECKING:
-    from edgeseg_runtime.segmenter import Segmenter
+    from edgeseg_runtime.segmenter import Lane, Segmenter
     from edgeseg_runtime.zones.polygon import Zone
 
 
@@ -90,17 +90,21 @@ class Watchful:
     def __init__(self, model: Segmenter) -> None:
         self.contract, self._model = model.contract, model
 
-    def lane(self) -> Callable[[Image], Result]:
+    def lane(self) -> _WatchfulLane:
         """Make a way through the model for a thread of its own."""
-        lane = self._model.lane(unsure=True)
+        return _WatchfulLane(self._model.lane(unsure=True))
 
-        def run(frame: Image) -> Result:
-            result = lane(frame)
+
+class _WatchfulLane:
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    def each(self, frames: Sequence[Image]) -> list[Result]:
+        results = self._lane.each(frames)
+        for result in results:
             if isinstance(result, InstanceResult):
                 _ = result.regions
-            return result
-
-        return run
+        return results
 
 
 def chosen(result: InstanceResult, rows: Rows, ids: tuple[int, ...]) -> InstanceResult:
