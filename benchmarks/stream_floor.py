@@ -36,6 +36,7 @@ from recording_fps import recording_fps
 
 RESULT = Path(__file__).parent / "results" / "stream_floor.json"
 WANTED_SHARE, WANTED_TIMES = 0.95, 3.0
+NAIVE_FRAMES = 200
 VIDEO = ".mp4"
 OUTPUTS = {"none": None, "video": VIDEO}
 """What is put out, and the suffix of the video that is written."""
@@ -129,7 +130,7 @@ def one_round(single: Segmenter, naive: NaiveLoop, config: FloorConfig) -> Round
         costs = mean_costs(before, after)
         outputs[name] = Streamed(costs if suffix else costs.without_output(), fps)
         before = after
-    frames, seconds = naive.run(config.clip)
+    frames, seconds = naive.run(config.clip, NAIVE_FRAMES)
     return Round(outputs, frames / seconds)
 
 

@@ -57,12 +57,12 @@ class NaiveLoop:
         size = (frame.shape[1], frame.shape[0])
         return cast(Mask, cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT))
 
-    def run(self, clip: Path) -> tuple[int, float]:
-        """Segment a whole clip, frame after frame; return the number of frames and the seconds it took."""
+    def run(self, clip: Path, limit: int) -> tuple[int, float]:
+        """Segment the first `limit` frames, one after the other; return their number and the seconds it took."""
         capture = cv2.VideoCapture(str(clip))
         frames = 0
         started = perf_counter()
-        while True:
+        while frames < limit:
             found, frame = capture.read()
             if not found:
                 break

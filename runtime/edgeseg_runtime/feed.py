@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from math import ceil
 from threading import Lock
 
 from edgeseg_runtime.sources.base import Frame, Source
 
-LARGEST_BURST = 16 << 20
+LONGEST_BURST = 16
+"""Frames; longer ones save little more."""
+LARGEST_BURST = 12 << 20
 """Bytes of frames from which on a burst has enough, so that large frames do not fill the memory."""
 
 
 class Feed:
     """Gives bursts of frames to workers, with a ticket: 0, 1, 2… The worker that asks reads them, one at a time."""
 
-    def __init__(self, source: Source, limit: int | None) -> None:
-        self._source, self._limit = source, limit
+    def __init__(self, source: Source, limit: int | None, workers: int = 1) -> None:
+        self._source, self._limit, self._workers = source, limit, workers
         self._lock = Lock()
         self._ended = False
         self._bursts = 0
@@ -24,8 +27,12 @@ class Feed:
         """What ended the source too early; read it once every worker got None."""
 
     def take(self, most: int) -> tuple[int, list[Frame]] | None:
-        """Read the next frames, at least one and at most `most`; None at the end."""
+        """Read the next frames, at least one and at most `most`; None at the end.
+
+        Near an end that is known, no worker takes more than its share of what is left, so that all finish together.
+        """
         with self._lock:
+            most = min(most, self._share())
             frames: list[Frame] = []
             size = 0
             while len(frames) < most and size < LARGEST_BURST and (frame := self._next()) is not None:
@@ -45,6 +52,10 @@ class Feed:
         if self._lock.acquire(timeout=timeout):
             self._source.close()
             self._lock.release()
+
+    def _share(self) -> int:
+        ends = [end for end in (self._limit, self._source.length) if end is not None]
+        return max(1, ceil((min(ends) - self.captured) / self._workers)) if ends else LONGEST_BURST
 
     def _next(self) -> Frame | None:
         if self._ended:

@@ -22,7 +22,7 @@ import numpy as np
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.draw import color_table
 from edgeseg_runtime.errors import ConfigError
-from edgeseg_runtime.feed import Feed
+from edgeseg_runtime.feed import LONGEST_BURST, Feed
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.reorder import ReorderBuffer
 from edgeseg_runtime.result import Result
@@ -46,8 +46,6 @@ _GLANCE_SECONDS = 0.2
 
 BURST_SECONDS = 0.1
 """What a burst may take from the first frame's reading to the last one's drawing, by the time the last burst took."""
-LONGEST_BURST = 8
-"""Frames; longer ones save little more."""
 
 
 class Lane(Protocol):
@@ -112,7 +110,7 @@ class Pipeline:
 
     def __init__(self, source: Source, model: Model, sinks: Sequence[Sink[Any]], options: StreamOptions) -> None:
         self._source, self._model, self._sinks, self._options = source, model, sinks, options
-        self._feed = Feed(source, options.limit)
+        self._feed = Feed(source, options.limit, options.lanes)
         # Workers may run ahead, which evens out slow frames.
         self._buffer: ReorderBuffer[list[_Done]] = ReorderBuffer(2 * options.lanes, options.lanes)
         self._turns = Turns()

@@ -24,6 +24,24 @@ def test_the_limit_counts_frames() -> None:
     assert feed.captured == 5
 
 
+@pytest.mark.parametrize(("length", "limit"), [(20, None), (50, 20)])
+def test_no_worker_takes_more_than_its_share_of_what_is_left(length: int, limit: int | None) -> None:
+    feed = Feed(Numbers(length), limit, workers=2)
+    assert [len(taken[1]) for taken in iter(lambda: feed.take(8), None)] == [8, 6, 3, 2, 1]
+
+
+def test_frames_beyond_the_declared_end_come_one_by_one() -> None:
+    class Estimated(Numbers):
+        def read(self) -> Frame | None:
+            self.length = 9
+            frame = super().read()
+            self.length = 4
+            return frame
+
+    feed = Feed(Estimated(4), None)
+    assert [len(taken[1]) for taken in iter(lambda: feed.take(8), None)] == [4, 1, 1, 1, 1, 1]
+
+
 def test_a_burst_of_large_frames_is_short() -> None:
     height = LARGEST_BURST // (3 * 1024) // 2 + 1  # a little more than half
     feed = Feed(Numbers(4, size=(height, 1024)), None)

@@ -13,8 +13,9 @@ import pytest
 
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError, SourceError
+from edgeseg_runtime.feed import LONGEST_BURST
 from edgeseg_runtime.machine import usable_cores
-from edgeseg_runtime.pipeline import BURST_SECONDS, LONGEST_BURST
+from edgeseg_runtime.pipeline import BURST_SECONDS
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.result import Result, SemanticResult, StageTimes
 from edgeseg_runtime.segmenter import Segmenter
@@ -139,9 +140,9 @@ def test_several_lanes_work_at_the_same_time(colour_contract: Contract) -> None:
     assert summary.emitted == 3
 
 
-@pytest.mark.parametrize(("seconds", "longest"), [(0.0, LONGEST_BURST), (0.6 * BURST_SECONDS, 1)])
+@pytest.mark.parametrize(("seconds", "frames", "longest"), [(0.0, 99, LONGEST_BURST), (0.6 * BURST_SECONDS, 9, 1)])
 def test_frames_of_a_fast_model_come_in_bursts_and_those_of_a_slow_one_alone(
-    colour_contract: Contract, seconds: float, longest: int
+    colour_contract: Contract, seconds: float, frames: int, longest: int
 ) -> None:
     bursts: list[int] = []
 
@@ -159,8 +160,8 @@ def test_frames_of_a_fast_model_come_in_bursts_and_those_of_a_slow_one_alone(
             return Lane()
 
     sink = Recorder()
-    run_stream(FakeSource(21), Model(), [sink])
-    assert sink.frames == sink.marks == list(range(21))
+    run_stream(FakeSource(frames), Model(), [sink])
+    assert sink.frames == sink.marks == list(range(frames))
     assert max(bursts) == longest and bursts[:2] == [1, 1]  # the warm-up, and a first frame to learn how long one takes
 
 
