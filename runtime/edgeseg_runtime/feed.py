@@ -9,6 +9,8 @@ from edgeseg_runtime.sources.base import Frame, Source
 
 LONGEST_BURST = 16
 """Frames; longer ones save little more."""
+ENOUGH = 4
+"""Frames; a worker that has as many lets another read that waits to."""
 LARGEST_BURST = 12 << 20
 """Bytes of frames from which on a burst has enough, so that large frames do not fill the memory."""
 
@@ -18,7 +20,8 @@ class Feed:
 
     def __init__(self, source: Source, limit: int | None, workers: int = 1) -> None:
         self._source, self._limit, self._workers = source, limit, workers
-        self._lock = Lock()
+        self._lock, self._counting = Lock(), Lock()
+        self._waiting = 0  # workers that want to read and cannot yet
         self._ended = False
         self._bursts = 0
         self.captured = 0
@@ -29,15 +32,20 @@ class Feed:
     def take(self, most: int) -> tuple[int, list[Frame]] | None:
         """Read the next frames, at least one and at most `most`; None at the end.
 
-        Near an end that is known, no worker takes more than its share of what is left, so that all finish together.
+        A burst is the shorter while others wait to read, for their cores are idle, and near an end that is known, where
+        no worker takes more than its share of what is left, so that all finish together.
         """
+        self._wait(1)
         with self._lock:
+            self._wait(-1)
             most = min(most, self._share())
             frames: list[Frame] = []
             size = 0
             while len(frames) < most and size < LARGEST_BURST and (frame := self._next()) is not None:
                 frames.append(frame)
                 size += frame.image.nbytes
+                if self._waiting and len(frames) >= ENOUGH:
+                    break
             if not frames:
                 return None
             self._bursts += 1
@@ -52,6 +60,10 @@ class Feed:
         if self._lock.acquire(timeout=timeout):
             self._source.close()
             self._lock.release()
+
+    def _wait(self, more: int) -> None:
+        with self._counting:
+            self._waiting += more
 
     def _share(self) -> int:
         ends = [end for end in (self._limit, self._source.length) if end is not None]

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import time
+from threading import Thread
+
 import pytest
 
 from edgeseg_runtime.errors import SourceError
-from edgeseg_runtime.feed import LARGEST_BURST, Feed
+from edgeseg_runtime.feed import ENOUGH, LARGEST_BURST, Feed
 from edgeseg_runtime.sources.base import Frame
 from tests.runtime.numbers import Numbers
 
@@ -22,6 +25,25 @@ def test_the_limit_counts_frames() -> None:
     feed = Feed(Numbers(20), 5)
     assert [indices(feed.take(3)) for _ in range(3)] == [(0, [0, 1, 2]), (1, [3, 4]), None]
     assert feed.captured == 5
+
+
+def test_a_worker_with_enough_lets_one_read_that_waits_to() -> None:
+    others: list[tuple[int, list[int]] | None] = []
+    other = Thread(target=lambda: others.append(indices(feed.take(3))))
+
+    class Watched(Numbers):
+        def read(self) -> Frame | None:
+            if self._index == 0:
+                other.start()
+                while feed._waiting == 0:
+                    time.sleep(1e-3)
+            return super().read()
+
+    feed = Feed(Watched(90), None, workers=2)
+    assert indices(feed.take(16)) == (0, list(range(ENOUGH)))
+    other.join()
+    assert others == [(1, list(range(ENOUGH, ENOUGH + 3)))]
+    assert indices(feed.take(16)) == (2, list(range(ENOUGH + 3, ENOUGH + 19)))  # nobody waits
 
 
 @pytest.mark.parametrize(("length", "limit"), [(20, None), (50, 20)])
