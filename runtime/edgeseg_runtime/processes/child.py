@@ -52,11 +52,11 @@ class Child:
 
     def kill(self) -> None:
         """End it now, whatever it does, and wait until it is gone. May be called again."""
+        self._process.kill()  # before it learns from a closed lifeline that it may end by itself
         self.link.close()
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
-        self._process.kill()
         self._process.wait()
         if self._ears is not None:
             self._ears.join(1.0)
