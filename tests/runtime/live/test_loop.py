@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import collections
 import gc
-import resource
 import threading
 import time
 from collections.abc import Callable
@@ -446,6 +445,12 @@ def test_it_watches_from_the_calling_thread(make_camera: type[FakeCamera], make_
     assert seen[0][1] > 0
 
 
+def own_memory() -> int:
+    """Bytes in memory that no file backs: the system drops pages of programs and libraries, and reads them again."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return sum(int(status[kind].split()[0]) << 10 for kind in ("RssAnon", "RssShmem"))
+
+
 def growth(camera: EagerCamera, model: FakeModel, frames: int) -> tuple[float, set[tuple[int, int]]]:
     """Return the bytes of memory gained in 10 000 frames, over the second half, and the threads and descriptors."""
     marks: list[tuple[int, int, int]] = []
@@ -455,7 +460,7 @@ def growth(camera: EagerCamera, model: FakeModel, frames: int) -> tuple[float, s
         def write(self, shot: Shot, encoded: None) -> None:  # noqa: ARG002
             if shot.frame.index >= step * (len(marks) + 1):
                 gc.collect()
-                resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+                resident = own_memory()
                 threads = len(set(threading.enumerate()) - others)
                 marks.append((resident, threads, len(list(Path("/proc/self/fd").iterdir()))))
 
