@@ -486,16 +486,19 @@ def test_a_model_whose_size_is_open_gets_smaller_while_frames_come_too_fast_for_
     arguments = ["--source", serve("live/1000"), "--masks", masks, "--events", events, "--limit", 60, "--adapt"]
     assert stream("--model", path, *arguments, "--json") == 0
     told = capsys.readouterr()
-    sizes = json.loads(told.out)["model"]["sizes"]
+    answer = json.loads(told.out)
+    sizes, reused = answer["model"]["sizes"], answer["cameras"][0]["account"]["reused"]
     assert list(sizes) == ["12×16", "18×24", "24×32"] and sum(sizes.values()) >= 60
     assert sizes["24×32"] >= 5 and sizes["12×16"] >= 5
     resized = [line for line in map(json.loads, events.read_text().splitlines()) if line["kind"] == "model.resized"]
     assert [(line["height"], line["width"]) for line in resized] == [(18, 24), (12, 16)]
     assert "model.resized: " in told.err
+    others = 0
     for file in masks.glob("*.png"):  # whatever the size, masks are the frame's, and right
         mask = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         assert mask is not None and mask.shape == (48, 64)
-        assert set(np.unique(mask)) == {int(file.stem) % 3}
+        others += set(np.unique(mask)) != {int(file.stem) % 3}
+    assert others <= reused  # on a busy machine a frame may be shown with an earlier mask, and is told as such
 
 
 def test_the_token_of_a_file_opens_the_viewer_and_is_not_printed(
