@@ -18,6 +18,7 @@ import cv2
 from edgeseg_runtime.draw import color_table
 from edgeseg_runtime.engines import Raw
 from edgeseg_runtime.errors import SourceError
+from edgeseg_runtime.feed import LONGEST_BURST
 from edgeseg_runtime.memory import keep_freed_memory
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.result import Result
@@ -28,8 +29,8 @@ from edgeseg_runtime.sources.base import Frame
 from edgeseg_runtime.sources.video_file import open_video
 
 OPACITY = 0.5
-IN_FLIGHT = 16
-"""Frames of a recording that are in memory at the same time, on two cores."""
+KEPT_FRAMES = LONGEST_BURST
+"""Frames that are kept while reading is measured: as many as a lane of a stream has at most."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def core_costs(
     lane = segmenter.lane()
     keep_freed_memory()
     with one_opencv_thread():
-        _reading(clip, IN_FLIGHT, lambda: 0.0)  # makes the memory that the frames are then read into
+        _reading(clip, KEPT_FRAMES, lambda: 0.0)  # makes the memory that the frames are then read into
         read = _reading(clip, limit, clock)
         frames = _read(clip, limit)
         height, width = frames[0].shape[:2]
@@ -123,7 +124,7 @@ def _reading(clip: Path, limit: int, clock: Callable[[], float]) -> float:
 
     Memory that was never used must be found and cleared first, which can take half as long as decoding into it.
     """
-    kept: deque[Any] = deque(maxlen=IN_FLIGHT)
+    kept: deque[Any] = deque(maxlen=KEPT_FRAMES)
     with closing(open_video(clip, decoder_threads=1)) as source:
         started = clock()
         kept.extend(islice(iter(source.read, None), limit))

@@ -38,7 +38,7 @@ class Feed:
         self._wait(1)
         with self._lock:
             self._wait(-1)
-            most = min(most, self._share())
+            most = self._share(most)
             frames: list[Frame] = []
             size = 0
             while len(frames) < most and size < LARGEST_BURST and (frame := self._next()) is not None:
@@ -65,9 +65,9 @@ class Feed:
         with self._counting:
             self._waiting += more
 
-    def _share(self) -> int:
+    def _share(self, most: int) -> int:
         ends = [end for end in (self._limit, self._source.length) if end is not None]
-        return max(1, ceil((min(ends) - self.captured) / self._workers)) if ends else LONGEST_BURST
+        return min([most, *(max(1, ceil((end - self.captured) / self._workers)) for end in ends)])
 
     def _next(self) -> Frame | None:
         if self._ended:

@@ -71,7 +71,7 @@ class StreamOptions:
     """How to stream. Raises ConfigError for values outside what is allowed."""
 
     lanes: int = 1
-    """Frames worked on at the same time."""
+    """Bursts of frames worked on at the same time."""
     limit: int | None = None
     """Number of frames after which to end; None: at the end of the source."""
     opacity: float = 0.5

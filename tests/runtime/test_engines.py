@@ -268,6 +268,20 @@ def failing_ir(contract: Contract, path: Path) -> Path:
     return path
 
 
+def test_a_lane_whose_model_cannot_be_compiled_is_told_as_the_first_one_would_be(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = OpenVinoEngine(model(".xml"), EngineOptions(threads=2, lanes=2))
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("somewhere:\nno memory is left")
+
+    monkeypatch.setattr(ov.Core, "compile_model", fail)
+    engine.request()
+    with pytest.raises(ModelFileError, match=r"^openvino cannot compile .*model\.xml: no memory is left$"):
+        engine.request()
+
+
 @pytest.mark.parametrize("cores", [1, 2, 4])
 def test_openvino_binds_its_threads_to_cores_only_where_it_has_them_all(
     model: Any, cores: int, monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -51,13 +52,11 @@ class OpenVinoEngine:
         outputs = [_port(output) for output in model.outputs]
         self._outputs = check_ports(path, self.contract, _port(model.inputs[0]), outputs)
         self.threads = options.threads or usable_cores()
-        try:
+        with _compiling(path):
             if model.is_dynamic():
                 model.reshape([1, *self.contract.size, 3])
-            self._compile = partial(core.compile_model, model, options.device.upper(), self._settings(options))
-            self.compiled = self._compile()
-        except Exception as error:  # see _read
-            raise ModelFileError(f"openvino cannot compile {path}: {_last_line(error)}") from error
+        self._compile = partial(_compile, core, model, path, options.device.upper(), self._settings(options))
+        self.compiled = self._compile()
         # Streams of one compiled model hand each frame to a thread of OpenVINO's and back, and leave a core waiting
         # for 5 to 15 % of the time; a lane with a model of its own on one thread computes where it stands.
         self._shared = options.lanes == 1 or options.device != "cpu"
@@ -113,6 +112,20 @@ class OpenVinoEngine:
             return self._unused.pop()
         except IndexError:
             return self._compile()
+
+
+@contextmanager
+def _compiling(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # see _read
+        raise ModelFileError(f"openvino cannot compile {path}: {_last_line(error)}") from error
+
+
+def _compile(core: Any, model: Any, path: Path, device: str, settings: Mapping[str, Any]) -> Any:
+    """Compile the model, for one lane more perhaps. Raises ModelFileError."""
+    with _compiling(path):
+        return core.compile_model(model, device, settings)
 
 
 def _infer_aside(request: Any) -> None:

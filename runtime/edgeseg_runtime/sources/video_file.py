@@ -57,9 +57,9 @@ class VideoFile(CaptureSource):
             return
         with without_warnings():
             arrived = all(capture.grab() for _ in range(self._index))
-        capture, unused = (capture, self._capture) if arrived else (self._capture, capture)
-        self._capture = capture
-        unused.release()
+        if arrived:
+            self._capture, capture = capture, self._capture
+        capture.release()
 
 
 def open_video(path: Path, decoder_threads: int | None = None) -> CaptureSource:
