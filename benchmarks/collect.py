@@ -8,18 +8,17 @@ Reads what `edgeseg train`, `export`, `bench` and `benchmarks/stream_floor.py` l
 from __future__ import annotations
 
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.cli.console import note
 from edgeseg.config import load_config
 from edgeseg.training.checkpoint import BEST, read_checkpoint
 from edgeseg.training.runlog import CURVES
 from edgeseg.training.state import CONFIG
-from edgeseg_runtime.errors import EdgesegError
 from edgeseg_runtime.files import write_json
 from run_facts import read_left
 
@@ -62,8 +61,4 @@ def collect(run: Path, /, *, config: CollectConfig) -> None:
 
 
 if __name__ == "__main__":
-    app = App(default_command=collect, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        app(result_action="return_value")
-    except EdgesegError as error:
-        sys.exit(f"collect: {error}")
+    run_command(collect)

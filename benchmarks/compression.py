@@ -9,14 +9,13 @@ The first run is the original that the others are held against. Reads what the v
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
-from edgeseg_runtime.errors import EdgesegError
+from command_line import run_command
 from edgeseg_runtime.files import write_json
 from run_facts import bench_facts, bracketed, read_left, run_facts
 
@@ -61,8 +60,4 @@ def _markdown(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    app = App(default_command=compression, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        app(result_action="return_value")
-    except EdgesegError as error:
-        sys.exit(f"compression: {error}")
+    run_command(compression)

@@ -11,20 +11,19 @@ percentiles over the frames: of the time on the clock, and of processor time, wh
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.cli.console import note
 from edgeseg_bench.floors import one_opencv_thread
 from edgeseg_bench.object_scenes import HEIGHT, SCENES, WIDTH, decoder, detections, moving, scene_boxes, to_input
 from edgeseg_bench.report import circumstances, load_average
-from edgeseg_runtime.errors import EdgesegError
 from edgeseg_runtime.events import Events
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.instances.following import Follower, Following
@@ -116,8 +115,4 @@ def spread(times: list[float]) -> list[float]:
 
 
 if __name__ == "__main__":
-    app = App(default_command=measure, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        sys.exit(app(result_action="return_value"))
-    except EdgesegError as error:
-        sys.exit(f"following: {error}")
+    run_command(measure)

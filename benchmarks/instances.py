@@ -13,7 +13,6 @@ lets masks fade at their borders.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +22,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
+from command_line import run_command
 from edgeseg.cli.console import note
 from edgeseg_bench.floors import one_opencv_thread
 from edgeseg_bench.object_scenes import HEIGHT, SCENES, WIDTH, decoder, detections, prototypes, scene_boxes
 from edgeseg_bench.report import circumstances, load_average
-from edgeseg_runtime.errors import EdgesegError
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.instances.result import InstanceResult
 from edgeseg_runtime.memory import keep_freed_memory
@@ -138,8 +137,4 @@ def agreement(result: InstanceResult, theirs: torch.Tensor) -> float:
 
 
 if __name__ == "__main__":
-    app = App(default_command=measure, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        sys.exit(app(result_action="return_value"))
-    except EdgesegError as error:
-        sys.exit(f"instances: {error}")
+    run_command(measure)

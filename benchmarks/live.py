@@ -23,8 +23,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.cli.console import note
 from edgeseg_bench.numbered_camera import FPS, number_of
 from edgeseg_bench.report import load_average
@@ -199,6 +200,4 @@ def measure(model: Path, /, *, config: LiveBench) -> None:
 
 
 if __name__ == "__main__":
-    app = App(help_format="plaintext")
-    app.default(measure)
-    app()
+    run_command(measure)

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.cli.console import note
 from edgeseg_bench.report import circumstances, load_average
 from edgeseg_runtime.errors import ConfigError, EdgesegError
@@ -112,8 +112,4 @@ def peer(python: Path, clip: Path, size: tuple[int, int]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    app = App(default_command=compare, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        sys.exit(app(result_action="return_value"))
-    except EdgesegError as error:
-        sys.exit(f"object_fps: {error}")
+    run_command(compare)

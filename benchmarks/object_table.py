@@ -12,15 +12,15 @@ Reads what the verbs and the reference's script left; measures nothing itself.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.models.cost import count_parameters
-from edgeseg_runtime.errors import EdgesegError, UserError
+from edgeseg_runtime.errors import UserError
 from edgeseg_runtime.files import write_json
 from run_facts import MEASURED, SETTINGS, bench_facts, bracketed, read_exported, read_left
 
@@ -136,8 +136,4 @@ def markdown(rows: list[dict[str, Any]], references: list[dict[str, Any]]) -> st
 
 
 if __name__ == "__main__":
-    app = App(default_command=object_table, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        app(result_action="return_value")
-    except EdgesegError as error:
-        sys.exit(f"object_table: {error}")
+    run_command(object_table)

@@ -20,11 +20,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.cli.console import note
 from edgeseg_bench.report import circumstances, load_average
-from edgeseg_runtime.errors import ConfigError, EdgesegError
+from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.segmenter import model_file
 from ordeals.catalogue import ORDEALS
@@ -165,8 +166,4 @@ def put_through(ordeal: Ordeal, stage: Stage) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    app = App(default_command=measure, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        app(result_action="return_value")
-    except EdgesegError as error:
-        sys.exit(f"peers: {error}")
+    run_command(measure)

@@ -17,8 +17,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.cli.console import note, progress, table
 from edgeseg.cli.pictures import calibration_set, run_data
 from edgeseg.data.base import IGNORE, SegmentationData
@@ -33,7 +34,6 @@ from edgeseg_export.ptq import choose_openvino, choose_ort
 from edgeseg_export.quantize_openvino import OpenVinoQuantiser
 from edgeseg_export.quantize_ort import OrtQuantiser, Recipe
 from edgeseg_export.ranges import RULES
-from edgeseg_runtime.errors import EdgesegError
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.machine import machine_facts
 from edgeseg_runtime.metrics import ConfusionMatrix
@@ -165,8 +165,4 @@ def cells(row: Row) -> list[Any]:
 
 
 if __name__ == "__main__":
-    app = App(default_command=ptq_choices, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        app(result_action="return_value")
-    except EdgesegError as error:
-        sys.exit(f"ptq_choices: {error}")
+    run_command(ptq_choices)

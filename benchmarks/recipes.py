@@ -19,15 +19,16 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.cli.console import note, progress, table
 from edgeseg.cli.task import open_task
 from edgeseg.config import TrainConfig, unflatten
 from edgeseg.training.loop import train
 from edgeseg.training.state import CONFIG
 from edgeseg.training.task import Task
-from edgeseg_runtime.errors import ConfigError, EdgesegError
+from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.machine import machine_facts
 
@@ -160,8 +161,4 @@ def _number(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    app = App(default_command=recipes, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        app(result_action="return_value")
-    except EdgesegError as error:
-        sys.exit(f"recipes: {error}")
+    run_command(recipes)

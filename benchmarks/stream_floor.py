@@ -11,7 +11,6 @@ measured before and after each stream, which is held against the mean of both; t
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,15 +19,15 @@ from statistics import median
 from typing import Any
 
 import torch
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.cli.console import note
 from edgeseg.training.checkpoint import load_semantic
 from edgeseg_bench.floors import CoreCosts, core_costs, mean_costs, median_costs
 from edgeseg_bench.naive import NaiveLoop
 from edgeseg_bench.report import circumstances, load_average
 from edgeseg_export.quiet import quiet
-from edgeseg_runtime.errors import EdgesegError
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.machine import usable_cores
 from edgeseg_runtime.segmenter import Segmenter
@@ -153,8 +152,4 @@ def export_naive(run: Path, path: Path) -> NaiveLoop:
 
 
 if __name__ == "__main__":
-    app = App(default_command=measure, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        sys.exit(app(result_action="return_value"))
-    except EdgesegError as error:
-        sys.exit(f"stream_floor: {error}")
+    run_command(measure)

@@ -14,7 +14,6 @@ optimistic), the DAVIS sequences that are there, and a standing and a creeping c
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,9 @@ from time import process_time
 from typing import Any
 
 import cv2
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.cli.console import note, table
 from edgeseg_bench.floors import one_opencv_thread
 from edgeseg_bench.report import circumstances, load_average
@@ -34,7 +34,7 @@ from edgeseg_bench.temporal_pictures import comparison
 from edgeseg_bench.temporal_tricks import Outcome, Outputs, Trick, play
 from edgeseg_runtime.contract import Contract, Label, voc_color
 from edgeseg_runtime.decode import ScoreDecoder
-from edgeseg_runtime.errors import ConfigError, EdgesegError
+from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.files import write_bytes, write_json
 from edgeseg_runtime.segmenter import Segmenter
 from edgeseg_runtime.serving.sizes import contracts_at
@@ -199,8 +199,4 @@ def cells(outcome: Outcome) -> list[str]:
 
 
 if __name__ == "__main__":
-    app = App(default_command=temporal, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        app(result_action="return_value")
-    except EdgesegError as error:
-        sys.exit(f"temporal: {error}")
+    run_command(temporal)

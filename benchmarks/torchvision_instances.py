@@ -23,11 +23,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
+from command_line import run_command
 from edgeseg.data.instances.base import InstanceData
 from edgeseg.data.instances.open import open_instances
 from edgeseg.models.foreign import load_foreign
@@ -35,7 +36,7 @@ from edgeseg.models.instances.registry import build_instance
 from edgeseg.models.pretrained import Weights
 from edgeseg.training.instances.average_precision import evaluate_instances
 from edgeseg_runtime.contract import IMAGENET_MEAN, IMAGENET_STD
-from edgeseg_runtime.errors import ConfigError, EdgesegError, UserError
+from edgeseg_runtime.errors import ConfigError, UserError
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.machine import machine_facts
@@ -229,8 +230,4 @@ def _told(
 
 
 if __name__ == "__main__":
-    app = App(default_command=reference, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        app(result_action="return_value")
-    except EdgesegError as error:
-        sys.exit(f"torchvision_instances: {error}")
+    run_command(reference)

@@ -25,8 +25,9 @@ from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.cli.console import note
 from edgeseg_bench.report import load_average
 from edgeseg_bench.viewer_crowd import CAMERA, CONNECTS, IDLE, SLOW_BYTES, SLOW_PAGES
@@ -192,6 +193,4 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 if __name__ == "__main__":
-    app = App(help_format="plaintext")
-    app.default(viewers)
-    app()
+    run_command(viewers)

@@ -11,20 +11,20 @@ table of the file is printed and drawn again.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from command_line import run_command
 from edgeseg.cli.console import note
 from edgeseg.training.checkpoint import BEST, Checkpoint, read_checkpoint
 from edgeseg.training.runlog import METRICS, read_metrics
 from edgeseg_bench.pareto import draw
 from edgeseg_bench.subjects import EXPORT
-from edgeseg_runtime.errors import EdgesegError, UserError
+from edgeseg_runtime.errors import UserError
 from edgeseg_runtime.files import write_json
 from run_facts import BENCH, bench_facts, read_left, run_facts
 from training_time import training_minutes
@@ -122,8 +122,4 @@ def merged(document: dict[str, Any], rows: Sequence[dict[str, Any]], bench: dict
 
 
 if __name__ == "__main__":
-    app = App(default_command=zoo, help_format="plaintext", default_parameter=Parameter(negative=()))
-    try:
-        app(result_action="return_value")
-    except EdgesegError as error:
-        sys.exit(f"zoo: {error}")
+    run_command(zoo)
