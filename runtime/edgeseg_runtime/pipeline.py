@@ -2,10 +2,9 @@
 
 Each worker takes whole frames through the model on a lane of its own, which beats a thread per stage: no frame changes
 hands. Frames of a fast model go through in bursts, each step for the whole burst, which keeps the step in the core's
-caches; bursts are short, so that nothing waits for long. The calling thread writes to the outputs: it alone touches
-them, so windows work, and an error of theirs is raised where the stream was started. Where objects are followed from
-frame to frame, the workers take turns for that step alone, so that it sees the frames in order and drawing knows of its
-outcome.
+caches; bursts are short, so that nothing waits for long. Who writes to the outputs `writer.Writer` says; whatever goes
+wrong is raised where the stream was started. Where objects are followed from frame to frame, the workers take turns for
+that step alone, so that it sees the frames in order and drawing knows of its outcome.
 """
 
 from __future__ import annotations
@@ -23,13 +22,14 @@ from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.draw import color_table
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.feed import LONGEST_BURST, Feed
+from edgeseg_runtime.machine import usable_cores
 from edgeseg_runtime.preprocess import Image
-from edgeseg_runtime.reorder import ReorderBuffer
 from edgeseg_runtime.result import Result
 from edgeseg_runtime.sinks.base import Shot, Sink
 from edgeseg_runtime.sources.base import Frame, Source
 from edgeseg_runtime.stats import StreamStats, StreamSummary, spreads
 from edgeseg_runtime.turns import Over, Turns
+from edgeseg_runtime.writer import Done, Writer
 
 Watch = Callable[[StreamStats], None]
 """Is shown the statistics."""
@@ -95,27 +95,15 @@ class Stop:
     wanted: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Done:
-    """A frame through the model, and what each output is to write of it."""
-
-    shot: Shot
-    encoded: list[Any]
-    take: float
-    draw: float
-
-
 class Pipeline:
     """One run of a stream; see `run_stream`."""
 
     def __init__(self, source: Source, model: Model, sinks: Sequence[Sink[Any]], options: StreamOptions) -> None:
         self._source, self._model, self._sinks, self._options = source, model, sinks, options
         self._feed = Feed(source, options.limit, options.lanes)
-        # Workers may run ahead, which evens out slow frames.
-        self._buffer: ReorderBuffer[list[_Done]] = ReorderBuffer(2 * options.lanes, options.lanes)
+        self._writer = Writer(sinks, options.lanes, usable_cores())
         self._turns = Turns()
         self._table = color_table(model.contract)
-        self._stats = StreamStats()
         self._patience = min([_GLANCE_SECONDS, *(sink.patience for sink in sinks if sink.patience)])
 
     def run(self, stop: Stop, watch: Watch | None) -> StreamSummary:
@@ -127,7 +115,7 @@ class Pipeline:
             started = perf_counter()
             for worker in workers:
                 worker.start()
-            ended = self._write_all(stop, watch)
+            ended = self._wait(stop, watch)
             seconds = perf_counter() - started
         finally:
             self._shut(workers)
@@ -157,10 +145,10 @@ class Pipeline:
             error = caught
             self._turns.close()
         finally:
-            self._buffer.worker_done(error)
+            self._writer.lane_done(error)
 
     def _take_frames(self, lane: Lane) -> None:
-        feed, buffer = self._feed, self._buffer
+        feed, writer = self._feed, self._writer
         most = 1
         while True:
             started = perf_counter()
@@ -173,14 +161,14 @@ class Pipeline:
             burst = [self._drawn(frame, result, took) for frame, result in zip(frames, results, strict=True)]
             each = (perf_counter() - started) / len(frames)
             most = max(1, min(LONGEST_BURST, int(BURST_SECONDS / each)))
-            if not buffer.put(ticket, burst):
+            if not writer.put(ticket, burst):
                 return
 
-    def _drawn(self, frame: Frame, result: Result, took: float) -> _Done:
+    def _drawn(self, frame: Frame, result: Result, took: float) -> Done:
         shot = Shot(frame, result, self._table, self._options.opacity)
         drawing = perf_counter()
         encoded = [sink.encode(shot) for sink in self._sinks]
-        return _Done(shot, encoded, took, perf_counter() - drawing)
+        return Done(shot, encoded, took, perf_counter() - drawing)
 
     def _followed(self, ticket: int, frames: Sequence[Frame], results: list[Result]) -> list[Result]:
         """Let each result be followed after the one before. A worker waits for that: what it does next needs it."""
@@ -189,47 +177,30 @@ class Pipeline:
         with self._turns.turn(ticket):
             return [self._options.follow(result, frame) for frame, result in zip(frames, results, strict=True)]
 
-    def _write_all(self, stop: Stop, watch: Watch | None) -> str:
-        """Write until the end, and return why it came. Frames in flight when a stop is wanted are still written."""
+    def _wait(self, stop: Stop, watch: Watch | None) -> str:
+        """Wait for the end, and return why it came. Frames in flight when a stop is wanted are still written."""
         deadline = float("inf")
         watch_at = monotonic() + 1
-        while (ready := self._buffer.take(self._patience)) is not None:
-            if not self._write([done for burst in ready for done in burst]):
-                return "closed"
+        while self._writer.wait(self._patience):
             now = monotonic()
             if watch is not None and now >= watch_at:
-                watch(self._stats)
+                watch(self._writer.stats)
                 watch_at = now + 1
             if stop.wanted and deadline == float("inf"):
                 self._feed.stop()
                 deadline = now + DRAIN_SECONDS
             if now >= deadline:
                 break
+        if self._writer.enough:
+            return "closed"
         if stop.wanted:
             return "interrupted"
-        return "limit" if self._stats.emitted == self._options.limit else "end"
-
-    def _write(self, ready: list[_Done]) -> bool:
-        """Give frames to every output; with none ready, let the outputs see to themselves. False: one has enough."""
-        if not ready:
-            for sink in self._sinks:
-                sink.idle()
-        for done in ready:
-            started = perf_counter()
-            for sink, encoded in zip(self._sinks, done.encoded, strict=True):
-                sink.write(done.shot, encoded)
-            emitted = perf_counter() - started
-            times = done.shot.result.times
-            stages = (done.take, times.preprocess, times.infer, times.decode, done.draw, emitted)
-            self._stats.emit(monotonic() - done.shot.frame.captured_at, stages)
-            if not all(sink.wanted for sink in self._sinks):
-                return False
-        return all(sink.wanted for sink in self._sinks)
+        return "limit" if self._writer.stats.emitted == self._options.limit else "end"
 
     def _shut(self, workers: list[Thread]) -> None:
         """End the workers and the source. What is stuck in a read or in the engine is left behind, as daemons."""
         self._feed.stop()
-        self._buffer.close()
+        self._writer.close()
         self._turns.close()
         deadline = monotonic() + DRAIN_SECONDS / 2
         for worker in workers:
@@ -238,12 +209,13 @@ class Pipeline:
         self._feed.close(max(0.0, deadline - monotonic()))
 
     def _summary(self, ended: str, seconds: float) -> StreamSummary:
-        age, stages = spreads(self._stats.counts())
+        stats = self._writer.stats
+        age, stages = spreads(stats.counts())
         return StreamSummary(
             source=self._source.title,
             captured=self._feed.captured,
-            emitted=self._stats.emitted,
-            dropped=self._feed.captured - self._stats.emitted,
+            emitted=stats.emitted,
+            dropped=self._feed.captured - stats.emitted,
             seconds=seconds,
             age=age,
             stages=stages,

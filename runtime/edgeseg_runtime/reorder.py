@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 
 class ReorderBuffer(Generic[T]):
-    """Workers put items under consecutive tickets 0, 1, 2…; one reader takes them in that order."""
+    """Workers put items under consecutive tickets 0, 1, 2…; one reader at a time takes them in that order."""
 
     def __init__(self, capacity: int, workers: int) -> None:
         lock = Lock()
-        self._room, self._ready = Condition(lock), Condition(lock)
+        self._room, self._ready, self._over = Condition(lock), Condition(lock), Condition(lock)
         self._capacity, self._workers = capacity, workers
         self._items: dict[int, T] = {}
         self._next = 0  # the ticket to give out next
@@ -32,6 +32,12 @@ class ReorderBuffer(Generic[T]):
             if ticket == self._next:
                 self._ready.notify()
             return True
+
+    @property
+    def ready(self) -> bool:
+        """Whether the item that is next in order has been put and not been taken."""
+        with self._ready:
+            return self._next in self._items
 
     def take(self, timeout: float | None = None) -> list[T] | None:
         """Return the items that are next in order, [] after `timeout` seconds without one, None after the last.
@@ -59,6 +65,15 @@ class ReorderBuffer(Generic[T]):
             self._workers -= 1
             self._error = self._error or error
             self._ready.notify()
+            self._over.notify()
+
+    def wait_for_workers(self, timeout: float | None = None) -> bool:
+        """Return whether no worker puts anything more, after `timeout` seconds at most. Raises what one failed with."""
+        with self._over:
+            self._over.wait_for(lambda: self._error is not None or self._workers == 0, timeout)
+            if self._error is not None:
+                raise self._error
+            return self._workers == 0
 
     def close(self) -> None:
         """Send waiting workers away; nothing is accepted any more."""

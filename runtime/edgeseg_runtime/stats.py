@@ -63,7 +63,7 @@ class Spread:
 
 
 class StreamStats:
-    """Written by the thread that emits, and by no other."""
+    """Written by one thread at a time, whichever emits; read by any, which may see a frame counted in part."""
 
     def __init__(self) -> None:
         self.emitted = 0

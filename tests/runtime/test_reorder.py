@@ -103,3 +103,27 @@ def test_the_end_needs_every_worker() -> None:
     assert buffer.take(timeout=0.01) == []
     buffer.worker_done()
     assert buffer.take() is None
+
+
+def test_what_is_ready_is_the_next_in_order_until_it_is_taken() -> None:
+    buffer: ReorderBuffer[int] = ReorderBuffer(capacity=3, workers=1)
+    assert not buffer.ready
+    buffer.put(1, 1)
+    assert not buffer.ready
+    buffer.put(0, 0)
+    assert buffer.ready
+    assert buffer.take() == [0, 1] and not buffer.ready
+
+
+def test_waiting_for_workers_takes_all_of_them_or_a_failed_one() -> None:
+    buffer: ReorderBuffer[int] = ReorderBuffer(capacity=2, workers=2)
+    buffer.put(0, 0)
+    buffer.worker_done()
+    assert not buffer.wait_for_workers(timeout=0.01)
+    last = threading.Timer(0.05, buffer.worker_done)
+    last.start()
+    assert buffer.wait_for_workers(timeout=10)
+    assert buffer.take() == [0]  # what was put before can still be taken
+    buffer.worker_done(ZeroDivisionError("lane"))
+    with pytest.raises(ZeroDivisionError, match="lane"):
+        buffer.wait_for_workers()

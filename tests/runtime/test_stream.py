@@ -76,7 +76,15 @@ class FakeModel:
 class Recorder(Sink[int]):
     """Keeps what it was given, and whether every call came from where and when it should."""
 
-    def __init__(self, *, fail_at: int | None = None, enough_at: int | None = None, pause: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        fail_at: int | None = None,
+        enough_at: int | None = None,
+        pause: float = 0.0,
+        in_main_thread: bool = False,
+    ) -> None:
+        self.in_main_thread = in_main_thread
         self.frames: list[int] = []
         self.marks: list[int] = []
         self.threads: set[str] = set()
@@ -111,18 +119,24 @@ def lane_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("edgeseg-")]
 
 
+by_whom = pytest.mark.parametrize("in_main_thread", [True, False])
+
+
+@by_whom
 @pytest.mark.parametrize("lanes", [1, 2, 5])
-def test_a_recording_is_written_whole_and_in_order_from_the_calling_thread(
-    colour_contract: Contract, lanes: int
+def test_a_recording_is_written_whole_and_in_order(
+    colour_contract: Contract, lanes: int, *, in_main_thread: bool
 ) -> None:
     def uneven(image: Image) -> None:
         time.sleep(0.004 * (int(image[0, 0, 0]) % 3))
 
-    source, sinks = FakeSource(60), [Recorder(), Recorder()]
+    source, sinks = FakeSource(60), [Recorder(in_main_thread=in_main_thread), Recorder()]
     summary = run_stream(source, FakeModel(colour_contract, uneven), sinks, StreamOptions(lanes))
+    calling = {threading.current_thread().name}
+    lanes_write = lanes >= usable_cores() and not in_main_thread
     for sink in sinks:
         assert sink.frames == sink.marks == list(range(60))
-        assert sink.threads == {threading.current_thread().name}
+        assert sink.threads == ({"edgeseg-lane"} if lanes_write else calling)
         assert sink.closed == 1
     assert (summary.captured, summary.emitted, summary.dropped, summary.ended) == (60, 60, 0, "end")
     assert source.closed == 1
@@ -171,17 +185,18 @@ def test_lanes_are_warmed_up_before_the_first_frame_is_read(colour_contract: Con
     assert seen == [(24, 32, 3), (4, 6, 3)]
 
 
+@by_whom
 @pytest.mark.parametrize("lanes", [1, 3])
 @pytest.mark.parametrize("fault", ["source", "lane", "output"])
 def test_any_fault_is_raised_with_everything_closed_and_no_thread_left(
-    colour_contract: Contract, fault: str, lanes: int
+    colour_contract: Contract, fault: str, lanes: int, *, in_main_thread: bool
 ) -> None:
     def fail(image: Image) -> None:
         if fault == "lane" and image[0, 0, 0] >= 5:
             raise ZeroDivisionError("the lane failed")
 
     source = FakeSource(10_000, pause=0.001, fail_at=20 if fault == "source" else None)
-    sinks = [Recorder(), Recorder(fail_at=0 if fault == "output" else None)]
+    sinks = [Recorder(in_main_thread=in_main_thread), Recorder(fail_at=0 if fault == "output" else None)]
     expected = {"source": SourceError, "lane": ZeroDivisionError, "output": OSError}[fault]
     with pytest.raises(expected, match=f"the {fault} failed" if fault != "output" else "No space"):
         run_stream(source, FakeModel(colour_contract, fail), sinks, StreamOptions(lanes))
@@ -190,8 +205,9 @@ def test_any_fault_is_raised_with_everything_closed_and_no_thread_left(
     assert lane_threads() == []
 
 
-def test_frames_before_a_sources_fault_are_still_written(colour_contract: Contract) -> None:
-    sink = Recorder()
+@by_whom
+def test_frames_before_a_sources_fault_are_still_written(colour_contract: Contract, *, in_main_thread: bool) -> None:
+    sink = Recorder(in_main_thread=in_main_thread)
     with pytest.raises(SourceError):
         run_stream(FakeSource(50, fail_at=17), FakeModel(colour_contract), [sink], StreamOptions(lanes=3))
     assert sink.frames == list(range(17))
@@ -219,9 +235,10 @@ def test_a_model_that_cannot_start_closes_source_and_outputs(colour_contract: Co
     assert (source.closed, sink.closed) == (1, 1)
 
 
+@by_whom
 @pytest.mark.parametrize("lanes", [1, 4])
-def test_the_limit_is_kept_to_the_frame(colour_contract: Contract, lanes: int) -> None:
-    sink = Recorder()
+def test_the_limit_is_kept_to_the_frame(colour_contract: Contract, lanes: int, *, in_main_thread: bool) -> None:
+    sink = Recorder(in_main_thread=in_main_thread)
     source = FakeSource(10_000, pause=0.0005)
     summary = run_stream(source, FakeModel(colour_contract), [sink], StreamOptions(lanes, limit=7))
     assert len(sink.frames) == summary.emitted == 7
@@ -230,8 +247,9 @@ def test_the_limit_is_kept_to_the_frame(colour_contract: Contract, lanes: int) -
     assert summary.captured == 7
 
 
-def test_a_wanted_stop_ends_in_good_order(colour_contract: Contract) -> None:
-    stop, sink = Stop(), Recorder()
+@by_whom
+def test_a_wanted_stop_ends_in_good_order(colour_contract: Contract, *, in_main_thread: bool) -> None:
+    stop, sink = Stop(), Recorder(in_main_thread=in_main_thread)
     source = FakeSource(1_000_000, pause=0.001)
     threading.Timer(0.2, lambda: setattr(stop, "wanted", True)).start()
     summary = run_stream(source, FakeModel(colour_contract), [sink], StreamOptions(lanes=2), stop=stop)
@@ -242,18 +260,19 @@ def test_a_wanted_stop_ends_in_good_order(colour_contract: Contract) -> None:
     assert (sink.closed, source.closed, lane_threads()) == (1, 1, [])
 
 
-def test_a_wanted_stop_does_not_wait_for_a_read_that_blocks(colour_contract: Contract) -> None:
+@by_whom
+def test_a_wanted_stop_does_not_wait_for_a_read_that_blocks(colour_contract: Contract, *, in_main_thread: bool) -> None:
     class Stalled(FakeSource):
         def read(self) -> Frame | None:
             if self._index == 3:
                 release.wait(20)
             return super().read()
 
-    release, stop, sink = threading.Event(), Stop(), Recorder()
+    release, stop, sink = threading.Event(), Stop(), Recorder(in_main_thread=in_main_thread)
     source = Stalled(10)
     threading.Timer(0.1, lambda: setattr(stop, "wanted", True)).start()
     started = time.monotonic()
-    summary = run_stream(source, FakeModel(colour_contract), [sink], stop=stop)
+    summary = run_stream(source, FakeModel(colour_contract), [sink], StreamOptions(lanes=usable_cores()), stop=stop)
     waited = time.monotonic() - started
     release.set()
     assert waited < 5  # the read would have blocked for 20
@@ -262,8 +281,9 @@ def test_a_wanted_stop_does_not_wait_for_a_read_that_blocks(colour_contract: Con
     assert_balanced(summary)
 
 
-def test_an_output_whose_viewer_has_enough_ends_the_stream(colour_contract: Contract) -> None:
-    sinks = [Recorder(), Recorder(enough_at=5), Recorder()]
+@by_whom
+def test_an_output_whose_viewer_has_enough_ends_the_stream(colour_contract: Contract, *, in_main_thread: bool) -> None:
+    sinks = [Recorder(), Recorder(enough_at=5), Recorder(in_main_thread=in_main_thread)]
     summary = run_stream(FakeSource(10_000), FakeModel(colour_contract), sinks, StreamOptions(lanes=2))
     assert summary.ended == "closed"
     assert [sink.frames for sink in sinks] == [list(range(6))] * 3

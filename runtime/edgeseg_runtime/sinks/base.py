@@ -77,7 +77,7 @@ class Sink(ABC, Generic[T]):
 
     @abstractmethod
     def write(self, shot: Shot, encoded: T) -> None:
-        """Put out one frame: in order, one at a time, from the thread that runs the stream.
+        """Put out one frame: in order and one at a time, but from any thread, unless `in_main_thread`.
 
         Raises OutputError.
         """
