@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from edgeseg.config import TrainConfig, given
 from edgeseg.training.batch_preview import BATCH
 from edgeseg.training.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
+from edgeseg.training.convolutions import mend_convolutions
 from edgeseg.training.machine import (
     choose_accelerator,
     choose_precision,
@@ -40,6 +41,7 @@ from edgeseg.training.task import Step, Task
 from edgeseg_export.deployable import FrameModule
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError
+from edgeseg_runtime.memory import all_freed_memory_kept
 from edgeseg_runtime.progress import Progress, silent
 
 
@@ -55,6 +57,7 @@ class TrainingResult:
     """Wall-clock time of this process; what came before a resume is not counted."""
 
 
+@all_freed_memory_kept()
 def train(
     config: TrainConfig,
     task: Task,
@@ -147,6 +150,8 @@ def assemble(
     loader = task.make_loader(config, contract, fabric, progress)
     torch.manual_seed(config.machine.seed)
     module = task.make_module(config, contract, fresh=fresh, progress=progress, report=report).to(fabric.device)
+    if fabric.device.type == "cpu":
+        mend_convolutions(module.net)
     module = share_batch_statistics(module, config.machine.sync_bn, fabric.world_size, fabric.device)
     steps = given(config.optim.epochs) * steps_an_epoch(len(loader), config.optim.accumulate)
     state = make_state(config, module, steps)
