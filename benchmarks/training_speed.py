@@ -7,7 +7,8 @@ pictures. Theirs is what torchvision's references/segmentation/train.py does wit
 (random size, mirror image, crop), float32, SGD with momentum; without auxiliary loss, and reading costs it what reading
 costs edgeseg. Ours is the loop of `edgeseg train` as it comes: channels last, bf16 where the processor computes in it,
 the pictures kept in memory after the first pass, AdamW, an average of the weights. Neither is scored. The first pass
-of each is not counted: it reads ours into memory, and the processor's code for every layer is made in it.
+of each is not counted: it reads ours into memory, and the processor's code for every layer is made in it. Freed memory
+goes back to the system in both, though `edgeseg train` keeps it: it is the process's, and both are in one.
 """
 
 from __future__ import annotations

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 import recipes
 from edgeseg.config import TrainConfig, flatten, load_config
@@ -17,14 +15,7 @@ from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.files import write_text
 from recipes import PLAIN, RECIPES, RecipesConfig, gains, run_config
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other on a busy machine take many times longer than one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def config(out: Path, **changes: object) -> RecipesConfig:

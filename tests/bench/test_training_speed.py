@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +18,10 @@ from edgeseg_runtime.errors import ConfigError
 from torchvision_semantic import TorchvisionTraining, Varied
 from training_speed import SpeedConfig
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PICTURES = "procedural:64x64,n=10"
 LRASPP = "lraspp_mobilenet_v3_large"
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other on a busy machine take many times longer than one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_both_are_timed_over_the_same_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +55,7 @@ def test_no_round_is_refused() -> None:
 def test_the_references_pictures_keep_their_truth_whatever_their_size() -> None:
     data = open_data(PICTURES, "train")
     varied = Varied(data, (48, 80))
-    mirrored = 0
+    small = 0
     for index in range(len(data)):
         torch.manual_seed(index)
         picture, mask = varied[index]
@@ -74,8 +66,8 @@ def test_the_references_pictures_keep_their_truth_whatever_their_size() -> None:
         if padded.any():  # the frame around a small picture: black, then normalised
             black = -torch.tensor(IMAGENET_MEAN) / torch.tensor(IMAGENET_STD)
             assert torch.allclose(picture[:, padded].mean(dim=1), black, atol=1e-4)
-        mirrored += int(padded.any())
-    assert mirrored  # some were smaller than the crop
+        small += int(padded.any())
+    assert small  # some were smaller than the crop
 
 
 def test_the_reference_mirrors_picture_and_truth_together() -> None:
