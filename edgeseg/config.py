@@ -77,11 +77,9 @@ class ModelConfig:
     """What learns."""
 
     model: str | None = None
-    """Architecture, see `edgeseg models`; fast_scnn if not given, or that of --init. It decides whether classes of
-    pixels or single objects are learnt."""
+    """Architecture, of classes or of objects, see `edgeseg models`; fast_scnn if not given, or that of --init."""
     weights: str = "none"
-    """Where the backbone starts: `none` (from scratch), `imagenet` (torchvision's), or a .safetensors, .pt or .pth
-    file of any program, as far as it fits."""
+    """Where the backbone starts: `none` (random), `imagenet` (torchvision's), or any .safetensors, .pt or .pth file."""
     init: Path | None = None
     """Run or checkpoint whose weights, and pruned widths, the whole network starts from."""
     qat: bool = False
@@ -229,8 +227,7 @@ class MachineConfig:
     seed: int = 0
     """Fixes the starting weights, the order of the pictures and how they are varied."""
     sync_bn: Literal["auto", "off"] = "auto"
-    """Whether batch normalisation averages over the pictures of all processes: `auto` does where several train on CUDA;
-    on processors, and with `off`, each has statistics of its own."""
+    """Whether batch normalisation averages over all processes' pictures: `auto` does where several train on CUDA."""
 
     def __post_init__(self) -> None:
         _at_least("devices", self.devices, 1)

@@ -23,8 +23,7 @@ class SourceConfig:
     format: str = "auto"
     """How the folder is laid out; `auto` recognises it, a wrong name lists those there are."""
     task: Literal["semantic", "instance"] | None = None
-    """What the truth is read as: classes of pixels (`semantic`) or single objects (`instance`); classes where the
-    folder can be read as both, if not given."""
+    """What the truth is read as: classes of pixels, also where it can be both if not given, or single objects."""
 
     def chosen_task(self) -> Task:
         """Return the task, found out if it was not given. Raises DatasetError."""

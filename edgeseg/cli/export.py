@@ -30,8 +30,7 @@ class ExportConfig:
     int8: bool = False
     """Also write int8 files, their ranges measured on calibration pictures."""
     max_drop: float | None = None
-    """With --int8: points of mIoU or mask AP it may cost; layers go back to float until it holds. Without truth: % of
-    the pixels, or of the objects."""
+    """With --int8: points of mIoU or AP (unlabelled: % of pixels or objects) it may cost, else layers go to float."""
     calibration: str | None = None
     """Pictures to calibrate int8 on: a data set, or a folder of pictures. The run's training pictures if not given."""
     calibration_count: int = 128
@@ -43,8 +42,7 @@ class ExportConfig:
     split: str | None = None
     """Split that is compared; the run's own validation split if not given."""
     output: Literal["scores", "mask"] | None = None
-    """Of semantic models. `scores`: the graph ends early and the runtime decodes, fastest, and what is done if not
-    given; `mask`: a uint8 mask, for other software."""
+    """Of semantic models: `scores`, which the runtime decodes, fastest, the default; or a uint8 `mask`, for others."""
     size: tuple[int, int] | None = None
     """Height and width of the model's input; what it was trained at if not given."""
     dynamic_batch: bool = False

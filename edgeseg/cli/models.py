@@ -28,8 +28,7 @@ class ModelsConfig:
     classes: int = 11
     """How many classes are told apart."""
     results: Path | None = None
-    """File of measured figures, or folder with some, that mIoU and milliseconds are taken from; the checkout's own
-    benchmarks/results if not given."""
+    """File or folder of measured mIoU and milliseconds; the checkout's own benchmarks/results if not given."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.classes <= 255:

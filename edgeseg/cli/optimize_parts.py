@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from edgeseg.cli.console import note, progress
 from edgeseg.cli.pictures import calibration_set, labelled_pictures, run_data
-from edgeseg.cli.prune import FinetuneConfig, PruneConfig, TargetConfig, finetune_settings
+from edgeseg.cli.prune import finetune_settings
+from edgeseg.cli.prune_config import FinetuneConfig, PruneConfig, TargetConfig
 from edgeseg.config import TrainConfig
 from edgeseg.data.base import SegmentationData
 from edgeseg.optimize.budget import Budget, parse_latency

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from edgeseg.cli.console import answer_json, note, progress
+from edgeseg.cli.prune_config import FinetuneConfig, PruneConfig
 from edgeseg.cli.task import open_task
 from edgeseg_runtime.errors import CheckpointError, ConfigError
 from edgeseg_runtime.extras import require
@@ -21,96 +20,6 @@ if TYPE_CHECKING:
 
 LATENCY_TRIES = 6
 """Bisections towards a measured bound: each takes an export and a measurement, and noise makes finer steps idle."""
-
-
-@Parameter(name="*", group="Target")
-@dataclass(frozen=True)
-class TargetConfig:
-    """How much is taken out; one of them."""
-
-    ratio: float | None = None
-    """Share of the channels to remove."""
-    macs: float | None = None
-    """Share of the multiply-accumulates that may be left."""
-    latency: str | None = None
-    """Longest time from frame to mask, such as 5ms, measured here on a float32 export of each candidate; of models that
-    tell objects apart on frames without any."""
-    engine: Literal["openvino", "onnxruntime"] = "openvino"
-    """Engine that --latency is measured in."""
-    threads: Annotated[int, Parameter(show_default=False)] = 0
-    """Processor threads that --latency is measured with; every core if not given."""
-
-    def __post_init__(self) -> None:
-        for flag, value in (("ratio", self.ratio), ("macs", self.macs)):
-            if value is not None and not 0 < value < 1:
-                raise ConfigError(f"--{flag} must lie between 0 and 1, got {value}")
-        if self.threads < 0:
-            raise ConfigError(f"--threads must be positive, got {self.threads}")
-
-
-@Parameter(name="*", group="Channels")
-@dataclass(frozen=True)
-class ChannelsConfig:
-    """Which channels go."""
-
-    criterion: Literal["taylor", "l1", "bn", "fpgm"] = "taylor"
-    """What matters: the loss it saves, by gradients (`taylor`, gentlest), filter or BN size, or being unlike others."""
-    scope: Literal["global", "layer"] = "global"
-    """`global` ranks the channels of all layers together; `layer` takes the same share of each."""
-    round_to: int = 8
-    """Widths become multiples of this, which engines like, and none goes below it."""
-    steps: int = 1
-    """Prune in so many parts, fine-tuning after each."""
-
-    def __post_init__(self) -> None:
-        for flag, value in (("round-to", self.round_to), ("steps", self.steps)):
-            if value < 1:
-                raise ConfigError(f"--{flag} must be at least 1, got {value}")
-
-
-@Parameter(name="*", group="Fine-tuning")
-@dataclass(frozen=True)
-class FinetuneConfig:
-    """How the pruned network learns again; what is not said here is as it was in its own run."""
-
-    epochs: int | None = None
-    """Passes over the training pictures, of all steps together; as many as the run's own if not given."""
-    lr: float | None = None
-    """Highest learning rate; half of the run's own if not given."""
-    teacher: Path | None = None
-    """Run or checkpoint whose answers are imitated; the unpruned network itself if not given. Models that tell objects
-    apart have none."""
-    no_teacher: bool = False
-    """Learn from the labels alone."""
-    no_finetune: bool = False
-    """Only prune: write start.safetensors and stop."""
-    data: str | None = None
-    """Data set; the one the run was trained on if not given."""
-    device: Literal["auto", "cpu", "cuda"] | None = None
-    """Processor; the run's own setting if not given."""
-    workers: int | None = None
-    """Processes that load pictures; as many as the run's own if not given."""
-
-    def __post_init__(self) -> None:
-        if self.teacher is not None and self.no_teacher:
-            raise ConfigError("--teacher and --no-teacher contradict each other")
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class PruneConfig:
-    """What is taken out and what becomes of the rest."""
-
-    out: Path
-    """Folder of the new run."""
-    target: TargetConfig = field(default_factory=TargetConfig)
-    channels: ChannelsConfig = field(default_factory=ChannelsConfig)
-    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
-
-    def __post_init__(self) -> None:
-        target = self.target
-        if sum(value is not None for value in (target.ratio, target.macs, target.latency)) != 1:
-            raise ConfigError("say how much to prune with one of --ratio, --macs and --latency")
 
 
 def prune(run: Path, /, *, config: PruneConfig, json: bool = False) -> None:

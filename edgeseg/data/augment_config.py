@@ -54,8 +54,7 @@ class AugmentConfig:
     classmix: float | None = None
     """Share of pictures with half of the classes of another pasted over them (ClassMix)."""
     copy_paste: float | None = None
-    """Share of pictures with a class, mostly a rare one, or with some objects of another pasted over them (objects:
-    strong .5)."""
+    """Share of pictures with a class, mostly a rare one, or objects of another pasted over them (objects strong .5)."""
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -75,6 +76,14 @@ def test_a_verbs_help_shows_an_example(name: str, capsys: pytest.CaptureFixture[
     assert run([name, "--help"]) == 0
     out = capsys.readouterr().out
     assert f"edgeseg {name} " in out.lower().split("example:", 1)[1]
+
+
+@pytest.mark.parametrize("name", [*VERBS, *(f"data {name}" for name in ("check", "convert", "split", "preview"))])
+def test_the_flags_texts_stand_in_one_column(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*name.split(), "--help"]) == 0
+    for panel in capsys.readouterr().out.split("╭")[1:]:
+        later_lines = [line for line in panel.splitlines() if re.match("│ {12,}[^ │]", line)]
+        assert len({len(line) - len(line[1:].lstrip()) for line in later_lines}) <= 1, panel
 
 
 # --- exit codes and messages ---
