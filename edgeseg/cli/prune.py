@@ -70,6 +70,8 @@ def prune(run: Path, /, *, config: PruneConfig, json: bool = False) -> None:
 def finetune_settings(config: PruneConfig, checkpoint: Checkpoint, file: Path) -> TrainConfig:
     """Return the settings of the fine-tuning: those of the checkpoint's own run, and what was said otherwise.
 
+    A pretrained trunk that had a lower rate learns as fast as the rest from here on.
+
     Raises CheckpointError for a checkpoint that cannot be pruned, ConfigError for settings that cannot be.
     """
     from edgeseg.config import TrainConfig, given, unflatten
@@ -97,6 +99,7 @@ def finetune_settings(config: PruneConfig, checkpoint: Checkpoint, file: Path) -
             own.optim,
             epochs=own.optim.epochs if wanted.epochs is None else wanted.epochs,
             lr=given(own.optim.lr) / 2 if wanted.lr is None else wanted.lr,
+            trunk_lr=1.0,  # a trunk that lost channels has as much to learn again as the rest
         ),
         distillation=replace(own.distillation, teacher=_teacher(wanted, checkpoint, file)),
         machine=replace(own.machine, device=wanted.device or own.machine.device, devices=1),

@@ -9,6 +9,8 @@ import torch
 
 from edgeseg.cli import latency
 from edgeseg.cli.app import run
+from edgeseg.cli.prune import finetune_settings
+from edgeseg.cli.prune_config import PruneConfig, TargetConfig
 from edgeseg.compress.channels import channel_plan
 from edgeseg.config import load_config
 from edgeseg.models.cost import count_macs, count_parameters
@@ -59,6 +61,13 @@ def test_settings_may_be_others(tiny_run: Path, tmp_path: Path) -> None:
     now = load_config(tmp_path / "run" / "config.yaml")
     assert "teacher" not in now
     assert (now["lr"], now["data"]) == (0.004, "procedural:64x64,n=16")
+
+
+def test_a_pruned_trunk_learns_as_fast_as_the_rest(tiny_run: Path, tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(tiny_run / BEST)
+    spared = replace(checkpoint, config={**checkpoint.config, "trunk_lr": 0.1})
+    config = PruneConfig(tmp_path / "run", TargetConfig(ratio=0.3))
+    assert finetune_settings(config, spared, tiny_run / BEST).optim.trunk_lr == 1
 
 
 @pytest.mark.slow
