@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cyclopts import Parameter
 
 from command_line import run_command
+from compression_table import markdown
 from edgeseg_runtime.files import write_json
-from run_facts import bench_facts, bracketed, read_left, run_facts
+from run_facts import bench_facts, read_left, run_facts
 
 
 @Parameter(name="*")
@@ -40,23 +40,7 @@ def compression(runs: tuple[Path, ...], /, *, config: CompressionConfig) -> None
     for row in rows:
         row["points_below_the_original"] = round(100 * (rows[0]["mean_iou"] - row["mean_iou"]), 3)
     write_json(config.out, {"remark": config.remark, "bench": bench_facts(bench), "runs": rows})
-    print(_markdown(rows))
-
-
-def _markdown(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| run | M parameters | GMACs | file | mIoU | lost to int8 [95 %] | agreement | MB | ms, 1 thread |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        for item in row["artifacts"]:
-            times = [f"{case['p50_ms']:.2f}" for case in item["latency"] if case["threads"] == 1]
-            lines.append(
-                f"| {row['run']} | {row['parameters'] / 1e6:.2f} | {row['macs'] / 1e9:.2f} | {item['name']} "
-                f"| {100 * item['mean_iou']:.2f} | {item['drop_points']:.2f} {bracketed(item['drop_interval_95'])} "
-                f"| {100 * item['agreement']:.2f} % | {item['bytes'] / 1e6:.2f} | {' / '.join(times)} |"
-            )
-    return "\n".join(lines)
+    print(markdown(rows))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from edgeseg_bench.subjects import EXPORT, MANIFEST
 from edgeseg_runtime.contract import Contract, Task
 from edgeseg_runtime.errors import UserError
 from edgeseg_runtime.files import sha256
+from training_facts import training_facts
 
 PARITY, BENCH = "parity.json", "bench.json"
 SETTINGS = ("model", "init", "qat", "teacher", "distill", "epochs", "lr", "seed")
@@ -82,8 +83,9 @@ def read_exported(run: Path, task: Task) -> Exported:
 def run_facts(run: Path, bench: dict[str, Any]) -> dict[str, Any]:
     """Return what is known of a run of a model of classes, of its exported files, and what `bench` measured of these.
 
-    mIoU is the checkpoint's, in PyTorch; its interval is the parity gate's, None where it was not taken. Raises
-    UserError when the export is of another checkpoint, or the bench knows none of its files.
+    mIoU is the checkpoint's, in PyTorch; its interval is the parity gate's, None where it was not taken. `network_ms`
+    is the network alone, `p50_ms` from frame to mask. Raises UserError when the export is of another checkpoint, or
+    the bench knows none of its files.
     """
     exported = read_exported(run, "semantic")
     checkpoint, manifest, parity = exported.checkpoint, exported.manifest, exported.parity
@@ -95,6 +97,7 @@ def run_facts(run: Path, bench: dict[str, Any]) -> dict[str, Any]:
         "run": run.resolve().name,
         "kind": kind(checkpoint),
         "settings": {name: checkpoint.config[name] for name in SETTINGS if name in checkpoint.config},
+        "training": training_facts(run, checkpoint),
         "parameters": count_parameters(exported.net),
         "macs": count_macs(exported.net, checkpoint.contract.size),
         "mean_iou": checkpoint.metrics["mean_iou"],
@@ -132,7 +135,11 @@ def _artifact(
         "bytes": sum(file["bytes"] for file in item["files"].values()),
         "agreement": parity["agreement"]["mean"],
         "mean_iou": truth["artifact"],
+        "interval_95": truth.get("artifact_interval_95"),
         "drop_points": truth["drop_points"],
         "drop_interval_95": truth["drop_interval_95"],
-        "latency": [{key: row[key] for key in MEASURED} for row in measured],
+        "latency": [
+            {key: row[key] for key in MEASURED} | {"network_ms": (row["stages_ms"] or {}).get("infer")}
+            for row in measured
+        ],
     }

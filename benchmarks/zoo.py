@@ -20,14 +20,12 @@ from cyclopts import Parameter
 
 from command_line import run_command
 from edgeseg.cli.console import note
-from edgeseg.training.checkpoint import BEST, Checkpoint, read_checkpoint
-from edgeseg.training.runlog import METRICS, read_metrics
+from edgeseg.training.checkpoint import BEST, read_checkpoint
 from edgeseg_bench.pareto import draw
 from edgeseg_bench.subjects import EXPORT
 from edgeseg_runtime.errors import UserError
 from edgeseg_runtime.files import write_json
 from run_facts import BENCH, bench_facts, read_left, run_facts
-from training_time import training_minutes
 from zoo_table import int8_points, markdown
 
 RESULT = Path(__file__).parent / "results" / "camvid_zoo.json"
@@ -67,36 +65,14 @@ def zoo(*runs: Path, config: ZooConfig | None = None) -> None:
 
 
 def zoo_row(run: Path, bench: dict[str, Any]) -> dict[str, Any]:
-    """Return what is known of a run, with what was trained on what for how long, and which bench measured it."""
+    """Return what is known of a run, with what it was scored on, and which bench measured it."""
     checkpoint = read_checkpoint(run / BEST)
     config = checkpoint.config
     return run_facts(run, bench) | {
         "size": list(checkpoint.contract.size),
         "scored_on": f"{Path(config['data']).name}, split {config['val_split']}",
-        "training": budget(run, checkpoint),
         "bench": bench["made"],
     }
-
-
-def budget(run: Path, checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return what a run's training took; None where the folder does not say."""
-    rows = read_metrics(run / METRICS)
-    return {
-        "start": started_from(checkpoint.config),
-        "epochs_planned": checkpoint.config.get("epochs"),
-        "epochs_done": int(rows[-1]["epoch"]) if rows else None,
-        "best_epoch": checkpoint.epoch,
-        "minutes": training_minutes(run),
-    }
-
-
-def started_from(config: dict[str, Any]) -> str:
-    """Say where a run's weights come from; files and runs by their names alone."""
-    if config.get("init"):
-        init = Path(config["init"])
-        return f"run {init.parent.name if init.suffix else init.name}"
-    weights = config.get("weights", "none")
-    return {"none": "scratch", "imagenet": "ImageNet, torchvision"}.get(weights, Path(weights).name)
 
 
 def merged(document: dict[str, Any], rows: Sequence[dict[str, Any]], bench: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from edgeseg_bench.pareto import front
 from edgeseg_bench.report import Row
-from run_facts import bracketed
+from run_facts import MEASURED, bracketed
+from training_facts import training_in_words
 
 ENGINES = ("onnxruntime", "openvino")
 HEADERS = (
@@ -74,7 +75,7 @@ def int8_points(document: dict[str, Any]) -> list[Row]:
             file=None,
             stages_ms=None,
             mean_iou=item["mean_iou"],
-            **case,
+            **{key: case[key] for key in MEASURED},
         )
         for run in document["runs"]
         for item, case in measured(run, "int8")
@@ -90,7 +91,7 @@ def measured(run: dict[str, Any], precision: str) -> list[Measured]:
 def _cells(run: dict[str, Any]) -> list[str]:
     float32, int8 = ([_fastest(run, precision, engine) for engine in ENGINES] for precision in ("float32", "int8"))
     return [
-        _budget(run),
+        training_in_words(run),
         f"{run['parameters'] / 1e6:.2f}",
         f"{run['macs'] / 1e9:.2f}",
         f"{100 * run['mean_iou']:.2f} {bracketed(run['interval_95'], 100)}",
@@ -109,18 +110,6 @@ def _fastest(run: dict[str, Any], precision: str, engine: str) -> Measured | Non
         if case["engine"] == engine and case["threads"] == THREADS
     ]
     return min(found, key=lambda one: float(one[1]["p50_ms"]), default=None)
-
-
-def _budget(run: dict[str, Any]) -> str:
-    training = run["training"]
-    done, planned, minutes = training["epochs_done"], training["epochs_planned"], training["minutes"]
-    epochs = f"at least {training['best_epoch']}" if done is None else f"{done}"
-    return ", ".join([
-        *([] if run["kind"] == "original" else [run["kind"]]),
-        training["start"],
-        f"{epochs} epochs" if done == planned else f"{epochs} of {planned} epochs",
-        "time unknown" if minutes is None else f"{minutes:.0f} min",
-    ])  # fmt: skip
 
 
 def _agreement(file: Measured | None) -> str | None:
