@@ -22,7 +22,7 @@ from command_line import run_command
 from edgeseg.models.cost import count_parameters
 from edgeseg_runtime.errors import UserError
 from edgeseg_runtime.files import write_json
-from run_facts import MEASURED, SETTINGS, bench_facts, bracketed, read_exported, read_left
+from run_facts import SETTINGS, bench_facts, bracketed, file_facts, read_exported, read_left, rejected
 
 SCORES = ("mask_ap", "mask_ap50", "mask_ap75", "box_ap", "mean_f1")
 
@@ -77,6 +77,7 @@ def run_row(run: Path, bench: dict[str, Any]) -> dict[str, Any]:
         "epoch": checkpoint.epoch,
         **{name: checkpoint.metrics[name] for name in SCORES},
         "artifacts": artifacts,
+        "rejected": rejected(parity),
     }
 
 
@@ -89,21 +90,17 @@ def reference_row(told: dict[str, Any]) -> dict[str, Any]:
         "minutes": told["seconds"] / 60,
         "epoch": best["epoch"],
         **{name: best[name] for name in SCORES},
+        "mask_ap_by_epoch": [one["mask_ap"] for one in told["epochs"]],
     }
 
 
 def _artifact(item: dict[str, Any], parity: dict[str, Any], measured: list[dict[str, Any]]) -> dict[str, Any]:
     truth = parity["against_truth"]
-    return {
-        "name": item["name"],
-        "precision": item["precision"],
-        "verdict": parity["verdict"]["level"],
-        "bytes": sum(file["bytes"] for file in item["files"].values()),
+    return file_facts(item, parity, measured, "mask_ap") | {
         "objects": {name: parity["objects"][name] for name in ("original", "missed", "extra")},
         "mask_iou": parity["mask_iou"],
         "drop_points": None if truth is None else truth["mask_ap"]["drop_points"],
         "drop_interval_95": None if truth is None else truth["mask_ap"]["drop_interval_95"],
-        "latency": [{key: row[key] for key in (*MEASURED, "mask_ap")} for row in measured],
     }
 
 

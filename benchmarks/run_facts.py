@@ -19,7 +19,9 @@ from edgeseg_runtime.files import sha256
 from training_facts import training_facts
 
 PARITY, BENCH = "parity.json", "bench.json"
-SETTINGS = ("model", "init", "qat", "teacher", "distill", "epochs", "lr", "seed")
+SETTINGS = (
+    "model", "init", "qat", "teacher", "distill", "loss", "class_weights", "epochs", "lr", "trunk_lr", "seed",
+)  # fmt: skip
 NOT_OF_TASK: Mapping[Task, str] = {
     "semantic": "which tells objects apart; this is for models of classes",
     "instance": "a model of classes; this is for models that tell objects apart",
@@ -105,6 +107,7 @@ def run_facts(run: Path, bench: dict[str, Any]) -> dict[str, Any]:
         "pictures": truth["pictures"],
         "commands": [manifest["facts"]["command"]],
         "artifacts": artifacts,
+        "rejected": rejected(parity),
     }
 
 
@@ -122,24 +125,42 @@ def bracketed(bounds: Sequence[float] | None, scale: float = 1) -> str:
     return "–" if bounds is None else f"[{scale * bounds[0]:.2f}, {scale * bounds[1]:.2f}]"
 
 
+def file_facts(
+    item: dict[str, Any], parity: dict[str, Any], measured: list[dict[str, Any]], score: str
+) -> dict[str, Any]:
+    """Return what is told of an exported file of either task; `score` names what a bench scored it by."""
+    return {
+        "name": item["name"],
+        "precision": item["precision"],
+        "verdict": parity["verdict"]["level"],
+        "bytes": sum(file["bytes"] for file in item["files"].values()),
+        "latency": [
+            {key: row[key] for key in (*MEASURED, score)} | {"network_ms": (row["stages_ms"] or {}).get("infer")}
+            for row in measured
+        ],
+    }
+
+
+def rejected(parity: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the files that the parity gate refused, with the bounds that they broke."""
+    return {
+        name: [{key: broken[key] for key in ("what", "measured", "allowed", "where")} for broken in verdict["failures"]]
+        for name, verdict in ((name, told["verdict"]) for name, told in parity.items())
+        if verdict["level"] == "fail"
+    }
+
+
 def _artifact(
     item: dict[str, Any], parity: dict[str, Any], folder: Path, measured: list[dict[str, Any]]
 ) -> dict[str, Any]:
     if parity["against_truth"] is None:
         raise UserError(f"{folder}: the pictures that its files were compared on have no masks; export it with others")
     truth = parity["against_truth"]["mean_iou"]
-    return {
-        "name": item["name"],
-        "precision": item["precision"],
-        "verdict": parity["verdict"]["level"],
-        "bytes": sum(file["bytes"] for file in item["files"].values()),
+    return file_facts(item, parity, measured, "mean_iou") | {
         "agreement": parity["agreement"]["mean"],
+        "edge_agreement": parity["edges"]["agreement"],
         "mean_iou": truth["artifact"],
         "interval_95": truth.get("artifact_interval_95"),
         "drop_points": truth["drop_points"],
         "drop_interval_95": truth["drop_interval_95"],
-        "latency": [
-            {key: row[key] for key in MEASURED} | {"network_ms": (row["stages_ms"] or {}).get("infer")}
-            for row in measured
-        ],
     }

@@ -56,6 +56,10 @@ def test_the_table_holds_each_file_against_the_original(
     assert written["remark"] == "two cores"
     assert [row["points_below_the_original"] for row in written["runs"]] == [0, 0.5]
     assert [row["kind"] for row in written["runs"]] == ["original", "distilled"]
+    assert [row["rejected"] for row in written["runs"]] == [
+        {},
+        {"openvino-int8": [{"what": "near edges", "measured": 0.96, "allowed": 0.97, "where": ""}]},
+    ]
     assert [case["threads"] for case in written["runs"][0]["artifacts"][0]["latency"]] == [1, 2]
 
 

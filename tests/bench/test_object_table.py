@@ -18,6 +18,7 @@ def test_the_references_best_epoch_counts() -> None:
     told = {"command": "python x", "settings": {"epochs": "3"}, "seconds": 120.0, "epochs": epochs}
     row = reference_row(told)
     assert (row["epoch"], row["mask_ap"], row["minutes"], row["box_ap"]) == (2, 0.35, 2.0, 0.4)
+    assert row["mask_ap_by_epoch"] == [0.1, 0.35, 0.2]
     assert markdown([], [row]).splitlines()[-1].startswith("| torchvision's script | 3, 2 | PyTorch | 0.350 |")
 
 
