@@ -6,10 +6,10 @@ from typing import Any
 
 from edgeseg_bench.pareto import front
 from edgeseg_bench.report import Row
+from engine_pairs import THREADS, Measured, fastest_files, measured, pair
 from run_facts import MEASURED, bracketed
 from training_facts import training_in_words
 
-ENGINES = ("onnxruntime", "openvino")
 HEADERS = (
     "run",
     "trained",
@@ -23,11 +23,6 @@ HEADERS = (
     "same pixels, int8",
     "MB float32 / int8",
 )
-THREADS = 1
-"""Of the latencies in the table; the JSON file has what else was measured."""
-
-Measured = tuple[dict[str, Any], dict[str, Any]]
-"""An exported file, and one of its latencies."""
 
 
 def markdown(document: dict[str, Any]) -> str:
@@ -82,47 +77,24 @@ def int8_points(document: dict[str, Any]) -> list[Row]:
     ]
 
 
-def measured(run: dict[str, Any], precision: str) -> list[Measured]:
-    """Return the files of a precision that passed their gate, with each of their latencies."""
-    items = [item for item in run["artifacts"] if item["precision"] == precision and item["verdict"] != "fail"]
-    return [(item, case) for item in items for case in item["latency"]]
-
-
 def _cells(run: dict[str, Any]) -> list[str]:
-    float32, int8 = ([_fastest(run, precision, engine) for engine in ENGINES] for precision in ("float32", "int8"))
+    float32, int8 = fastest_files(run, "float32"), fastest_files(run, "int8")
     return [
         training_in_words(run),
         f"{run['parameters'] / 1e6:.2f}",
         f"{run['macs'] / 1e9:.2f}",
         f"{100 * run['mean_iou']:.2f} {bracketed(run['interval_95'], 100)}",
-        _pair([None if one is None else f"{one[1]['p50_ms']:.2f}" for one in float32]),
-        _pair([None if one is None else f"{one[1]['p50_ms']:.2f}" for one in int8]),
-        _pair([None if one is None else f"{100 * one[0]['mean_iou']:.2f}" for one in int8]),
-        *(_pair([_agreement(one) for one in files]) for files in (float32, int8)),
-        _pair([_megabytes(float32), _megabytes(int8)]),
+        pair(float32, lambda _, case: f"{case['p50_ms']:.2f}"),
+        pair(int8, lambda _, case: f"{case['p50_ms']:.2f}"),
+        pair(int8, lambda item, _: f"{100 * item['mean_iou']:.2f}"),
+        *(pair(files, lambda item, _: f"{100 * item['agreement']:.2f} %") for files in (float32, int8)),
+        f"{_megabytes(float32)} / {_megabytes(int8)}",
     ]
 
 
-def _fastest(run: dict[str, Any], precision: str, engine: str) -> Measured | None:
-    found = [
-        (item, case)
-        for item, case in measured(run, precision)
-        if case["engine"] == engine and case["threads"] == THREADS
-    ]
-    return min(found, key=lambda one: float(one[1]["p50_ms"]), default=None)
-
-
-def _agreement(file: Measured | None) -> str | None:
-    return None if file is None else f"{100 * file[0]['agreement']:.2f} %"
-
-
-def _megabytes(files: list[Measured | None]) -> str | None:
+def _megabytes(files: list[Measured | None]) -> str:
     sizes = [one[0]["bytes"] for one in files if one is not None]
-    return f"{min(sizes) / 1e6:.1f}" if sizes else None
-
-
-def _pair(values: list[str | None]) -> str:
-    return " / ".join("–" if value is None else value for value in values)
+    return f"{min(sizes) / 1e6:.1f}" if sizes else "–"
 
 
 def _letter(benches: list[str], made: str) -> str:

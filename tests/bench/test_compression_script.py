@@ -29,29 +29,29 @@ def bench(tmp_path: Path, original: Path, half: Path) -> Path:
     return make_bench(tmp_path / "bench.json", "monday", {original: times(8, 7, 5, 4), half: times(5, 4, 3, 2.5)})
 
 
-def lines_of(shown: str) -> dict[tuple[str, str], dict[str, str]]:
-    """Return the cells of a table by run and file."""
+def lines_of(shown: str) -> dict[str, dict[str, str]]:
+    """Return the cells of a table by run."""
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.splitlines()[2:]]
-    return {(row[0], row[4].split(",")[0]): dict(zip(HEADERS, row, strict=True)) for row in rows}
+    return {row[0]: dict(zip(HEADERS, row, strict=True)) for row in rows}
 
 
-def test_the_table_holds_each_file_against_the_original(
+def test_the_table_holds_each_run_against_the_original(
     tmp_path: Path, original: Path, half: Path, bench: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "compression.json"
     compression((original, half), config=CompressionConfig(bench, out, "two cores"))
     cells = lines_of(capsys.readouterr().out)
-    assert len(cells) == 8  # two threads were measured as well, and are in the file alone
-    first = cells["original", "openvino-float32"]
-    assert first["network alone"] == "1.0 ×" and first["below the original"] == "0.00"
+    assert list(cells) == ["original", "half"]
+    first, pruned = cells["original"], cells["half"]
     assert first["made by"] == "scratch, 50 of 60 epochs, time unknown"
-    int8 = cells["half", "openvino-int8"]
-    assert int8["file"] == "openvino-int8, openvino, rejected"
-    assert int8["made by"] == "distilled, scratch, 50 of 60 epochs, time unknown"
-    assert int8["mIoU [95 %]"] == "68.50 [65.50, 70.50]"  # .695 less the .01 of int8
-    assert int8["below the original"] == "1.50"
-    assert int8["frame, ms"] == "2.50"
-    assert int8["network alone"] == "4.0 ×"  # (7 - 1) / (2.5 - 1)
+    assert first["mIoU [95 %]"] == "70.00 [68.00, 73.00]"
+    assert first["mIoU of int8"] == "69.00 / 69.00" and first["int8 below the original"] == "1.00 / 1.00"
+    assert first["float32, ms"] == "8.00 / 7.00" and first["int8, ms"] == "5.00 / 4.00"
+    assert first["int8 network alone"] == "1.5 × / 2.0 ×"  # (7 - 1) / (5 - 1), (7 - 1) / (4 - 1)
+    assert pruned["made by"] == "distilled, scratch, 50 of 60 epochs, time unknown"
+    assert pruned["int8 below the original"] == "1.50 / –"  # .7 - (.695 - .01); the other file was refused
+    assert pruned["same pixels, int8"] == "98.70 % / –" and pruned["MB of int8"] == "1.5 / –"
+    assert pruned["int8 network alone"] == "3.0 × / –"  # (7 - 1) / (3 - 1)
     written = json.loads(out.read_text(encoding="utf-8"))
     assert written["remark"] == "two cores"
     assert [row["points_below_the_original"] for row in written["runs"]] == [0, 0.5]
@@ -66,16 +66,17 @@ def test_the_table_holds_each_file_against_the_original(
 def test_without_times_of_the_network_alone_there_is_a_dash() -> None:
     timed: dict[str, Any] = {"threads": 1, "engine": "openvino", "p50_ms": 3.0, "network_ms": None}
     item: dict[str, Any] = {
-        "name": "openvino-int8", "verdict": "pass", "mean_iou": 0.5, "interval_95": None, "agreement": 1.0,
+        "name": "openvino-int8", "precision": "int8", "verdict": "pass", "mean_iou": 0.5, "agreement": 1.0,
         "bytes": 10**6, "latency": [timed],
     }  # fmt: skip
     training = {"start": "scratch", "epochs_planned": 1, "epochs_done": 1, "best_epoch": 1, "minutes": 1.0}
     row: dict[str, Any] = {
         "run": "a", "kind": "original", "training": training, "parameters": 1, "macs": 1, "mean_iou": 0.5,
-        "artifacts": [item],
+        "interval_95": None, "artifacts": [item, item | {"precision": "float32"}],
     }  # fmt: skip
     (cells,) = lines_of(markdown([row])).values()
-    assert cells["network alone"] == "–" and cells["mIoU [95 %]"] == "50.00 –"
+    assert cells["int8 network alone"] == "– / –" and cells["mIoU [95 %]"] == "50.00 –"
+    assert cells["int8, ms"] == cells["float32, ms"] == "– / 3.00"
 
 
 def test_a_bench_of_other_files_is_refused_and_nothing_written(
