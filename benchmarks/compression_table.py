@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine_pairs import ENGINES, fastest_files, pair
-from run_facts import bracketed
-from training_facts import training_in_words
+from table_cells import ENGINES, RUN_HEADERS, fastest_files, pair, run_cells
 
 HEADERS = (
     "run",
-    "made by",
-    "M parameters",
-    "GMACs",
-    "mIoU [95 %]",
+    *RUN_HEADERS,
     "mIoU of int8",
     "int8 below the original",
     "same pixels, int8",
@@ -45,10 +40,7 @@ def _cells(row: dict[str, Any], original: float, unit: float | None) -> list[str
 
     return [
         row["run"],
-        training_in_words(row),
-        f"{row['parameters'] / 1e6:.2f}",
-        f"{row['macs'] / 1e9:.2f}",
-        f"{100 * row['mean_iou']:.2f} {bracketed(row['interval_95'], 100)}",
+        *run_cells(row),
         pair(int8, lambda item, _: f"{100 * item['mean_iou']:.2f}"),
         pair(int8, lambda item, _: f"{100 * (original - item['mean_iou']):.2f}"),
         pair(int8, lambda item, _: f"{100 * item['agreement']:.2f} %"),

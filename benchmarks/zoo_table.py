@@ -6,16 +6,12 @@ from typing import Any
 
 from edgeseg_bench.pareto import front
 from edgeseg_bench.report import Row
-from engine_pairs import THREADS, Measured, fastest_files, measured, pair
-from run_facts import MEASURED, bracketed
-from training_facts import training_in_words
+from run_facts import MEASURED
+from table_cells import RUN_HEADERS, THREADS, Measured, fastest_files, measured, pair, run_cells
 
 HEADERS = (
     "run",
-    "trained",
-    "M parameters",
-    "GMACs",
-    "mIoU [95 %]",
+    *RUN_HEADERS,
     "float32, ms",
     "int8, ms",
     "mIoU of int8",
@@ -80,10 +76,7 @@ def int8_points(document: dict[str, Any]) -> list[Row]:
 def _cells(run: dict[str, Any]) -> list[str]:
     float32, int8 = fastest_files(run, "float32"), fastest_files(run, "int8")
     return [
-        training_in_words(run),
-        f"{run['parameters'] / 1e6:.2f}",
-        f"{run['macs'] / 1e9:.2f}",
-        f"{100 * run['mean_iou']:.2f} {bracketed(run['interval_95'], 100)}",
+        *run_cells(run),
         pair(float32, lambda _, case: f"{case['p50_ms']:.2f}"),
         pair(int8, lambda _, case: f"{case['p50_ms']:.2f}"),
         pair(int8, lambda item, _: f"{100 * item['mean_iou']:.2f}"),

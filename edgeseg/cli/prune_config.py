@@ -58,7 +58,7 @@ class ChannelsConfig:
 @Parameter(name="*", group="Fine-tuning")
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """How the pruned network learns again; what is not said here is as it was in its own run."""
+    """How the pruned network learns again; else as in its own run, but a spared trunk as fast as the rest."""
 
     epochs: int | None = None
     """Passes over the training pictures, of all steps together; as many as the run's own if not given."""

@@ -82,8 +82,8 @@ def test_a_verbs_help_shows_an_example(name: str, capsys: pytest.CaptureFixture[
 def test_the_flags_texts_stand_in_one_column(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*name.split(), "--help"]) == 0
     for panel in capsys.readouterr().out.split("╭")[1:]:
-        later_lines = [line for line in panel.splitlines() if re.match("│ {12,}[^ │]", line)]
-        assert len({len(line) - len(line[1:].lstrip()) for line in later_lines}) <= 1, panel
+        starts = [re.match("│ {12,}(?=[^ │])", line) for line in panel.splitlines()]
+        assert len({start.end() for start in starts if start}) <= 1, panel
 
 
 # --- exit codes and messages ---

@@ -1,9 +1,12 @@
-"""The files of a run that ONNX Runtime and OpenVINO are fastest with, and cells of a table that tell of both."""
+"""Cells of the tables of runs: what a run is, and the fastest of its files in ONNX Runtime and in OpenVINO."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from run_facts import bracketed
+from training_facts import training_in_words
 
 ENGINES = ("onnxruntime", "openvino")
 THREADS = 1
@@ -11,6 +14,19 @@ THREADS = 1
 
 Measured = tuple[dict[str, Any], dict[str, Any]]
 """An exported file, and one of its latencies."""
+
+
+RUN_HEADERS = ("made by", "M parameters", "GMACs", "mIoU [95 %]")
+
+
+def run_cells(row: dict[str, Any]) -> list[str]:
+    """Return the cells below RUN_HEADERS; mIoU is the network's own, in PyTorch."""
+    return [
+        training_in_words(row),
+        f"{row['parameters'] / 1e6:.2f}",
+        f"{row['macs'] / 1e9:.2f}",
+        f"{100 * row['mean_iou']:.2f} {bracketed(row['interval_95'], 100)}",
+    ]
 
 
 def measured(row: dict[str, Any], precision: str) -> list[Measured]:
