@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,49 +40,63 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     """
     require("matplotlib", "plot")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     scored = [row for row in rows if row.accuracy is not None]
-    counts = sorted({row.threads for row in scored})
-    size = (1.5 + 4.5 * len(counts), 4.8) if scored else (9, 1.2 + 0.38 * len(rows))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = _scatters(scored) if scored else _bars(rows)
     FigureCanvasAgg(figure)
-    if scored:
-        figure.suptitle("Accuracy against latency")
-        for axes, count in zip(figure.subplots(1, len(counts), sharey=True, squeeze=False)[0], counts, strict=True):
-            axes.set_title(f"{count} thread{'s' if count > 1 else ''}", fontsize=10)
-            _scatter(axes, [row for row in scored if row.threads == count])
-        figure.axes[0].set_ylabel(f"{scored[0].metric} (%)")
-        figure.legend(handles=_legend(scored), loc="outside right upper", fontsize=8)
-    else:
-        _bars(figure.subplots(), rows)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)
 
 
-def _scatter(axes: Any, rows: Sequence[Row]) -> None:
+def _scatters(rows: Sequence[Row]) -> Any:
+    """Return a figure with a field for each number of threads; files have numbers, which a list beside it explains."""
+    from matplotlib.figure import Figure
+
+    counts = sorted({row.threads for row in rows})
+    numbers = numbered(rows)
+    figure = Figure(figsize=(3 + 4.5 * len(counts), max(4.8, 1.8 + 0.16 * len(numbers))), layout="constrained")
+    figure.suptitle("Accuracy against latency")
+    for axes, count in zip(figure.subplots(1, len(counts), sharey=True, squeeze=False)[0], counts, strict=True):
+        axes.set_title(f"{count} thread{'s' if count > 1 else ''}", fontsize=10)
+        _scatter(axes, [row for row in rows if row.threads == count], numbers)
+    figure.axes[0].set_ylabel(f"{rows[0].metric} (%)")
+    figure.legend(handles=_legend(rows, numbers), loc="outside right upper", fontsize=7)
+    return figure
+
+
+def numbered(rows: Sequence[Row]) -> dict[str, int]:
+    """Return a number for each artifact, from 1, the fastest first."""
+    best: dict[str, float] = {}
+    for row in rows:
+        best[row.artifact] = min(row.p50_ms, best.get(row.artifact, row.p50_ms))
+    return {name: place for place, name in enumerate(sorted(best, key=lambda name: best[name]), start=1)}
+
+
+def _scatter(axes: Any, rows: Sequence[Row], numbers: Mapping[str, int]) -> None:
     points = [(row.p50_ms, 100 * (row.accuracy or 0.0)) for row in rows]
     best = front(points)
     axes.step(*zip(*[points[index] for index in best], strict=True), where="post", color="#999999", lw=1, zorder=1)
     for index, (row, point) in enumerate(zip(rows, points, strict=True)):
+        leads = index in best
         axes.scatter(
             *point,
-            s=80 if index in best else 45,
+            s=80 if leads else 45,
             color=COLORS.get(row.precision, "#777777"),
             marker=MARKERS.get(row.engine, OTHER_MARKER),
-            alpha=1 if index in best else 0.6,
+            alpha=1 if leads else 0.6,
             zorder=2,
         )
-    for place, index in enumerate(best):
-        up = place % 2 == 0  # neighbours on the front may lie close together
         axes.annotate(
-            rows[index].artifact,
-            points[index],
-            xytext=(0, 8 if up else -8),
+            str(numbers[row.artifact]),
+            point,
+            xytext=(0, 5 if leads else -5),
             textcoords="offset points",
             ha="center",
-            va="bottom" if up else "top",
+            va="bottom" if leads else "top",
             fontsize=7,
+            fontweight="bold" if leads else "normal",
+            color="black" if leads else "#777777",
+            zorder=3,
         )
     axes.set(xlabel="latency of a frame, p50 (ms)", xscale="log")
     _plain_ticks(axes, [cost for cost, _ in points])
@@ -109,7 +123,7 @@ def _plain_ticks(axes: Any, costs: Sequence[float]) -> None:
     axes.xaxis.set_major_formatter(ScalarFormatter())
 
 
-def _legend(rows: Sequence[Row]) -> list[Any]:
+def _legend(rows: Sequence[Row], numbers: Mapping[str, int]) -> list[Any]:
     from matplotlib.lines import Line2D
 
     precisions = [name for name in COLORS if any(row.precision == name for row in rows)]
@@ -118,10 +132,16 @@ def _legend(rows: Sequence[Row]) -> list[Any]:
     shapes = [
         Line2D([], [], marker=MARKERS.get(name, OTHER_MARKER), ls="", color="#777777", label=name) for name in engines
     ]
-    return [*dots, *shapes]
+    names = [Line2D([], [], ls="", label=f"{number}  {name}") for name, number in numbers.items()]
+    return [*dots, *shapes, *names]
 
 
-def _bars(axes: Any, rows: Sequence[Row]) -> None:
+def _bars(rows: Sequence[Row]) -> Any:
+    """Return a figure with a bar for each row, made of its stages where they are known."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 1.2 + 0.38 * len(rows)), layout="constrained")
+    axes = figure.subplots()
     order = sorted(rows, key=lambda row: -row.p50_ms)
     for place, row in enumerate(order):
         start = 0.0
@@ -137,3 +157,4 @@ def _bars(axes: Any, rows: Sequence[Row]) -> None:
     axes.margins(x=0.1)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(fontsize=8, loc="upper right")
+    return figure

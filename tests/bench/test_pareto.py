@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg_bench.pareto import draw, front
+from edgeseg_bench.pareto import draw, front, numbered
 from edgeseg_bench.report import Row
 from edgeseg_runtime.errors import MissingExtraError
 
@@ -52,6 +52,39 @@ def test_the_picture_is_a_png_that_is_not_empty(scored: bool, tmp_path: Path) ->
 def test_a_single_scored_row_can_be_drawn(tmp_path: Path) -> None:
     draw([replace(ROW, mean_iou=0.0)], tmp_path / "bench.png")
     assert (tmp_path / "bench.png").stat().st_size > 1000
+
+
+def test_files_are_numbered_once_for_all_engines_and_threads_the_fastest_first() -> None:
+    rows = [
+        replace(ROW, name="slow", p50_ms=9.0),
+        replace(ROW, name="both", p50_ms=5.0),
+        replace(ROW, name="fast", p50_ms=2.0, network="net"),
+        replace(ROW, name="both", p50_ms=1.0, threads=2),
+    ]
+    assert list(numbered(rows).items()) == [("both", 1), ("net/fast", 2), ("slow", 3)]
+
+
+def test_every_file_has_its_number_in_the_picture_and_its_name_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    drawn: list[Figure] = []
+
+    def savefig(figure: Figure, file: Path, **_: object) -> None:
+        drawn.append(figure)
+        Path(file).touch()
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    rows = [
+        replace(ROW, name=f"net{n}", p50_ms=1.0 + n, mean_iou=0.5 + n % 7 / 20, threads=1 + n % 2) for n in range(40)
+    ]
+    draw(rows, tmp_path / "bench.png")
+    (figure,) = drawn
+    shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert sorted(shown, key=int) == [str(1 + n) for n in range(40)]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[-40:] == [f"{1 + n}  net{n}" for n in range(40)]
 
 
 def test_matplotlib_missing_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
