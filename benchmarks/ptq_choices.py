@@ -1,18 +1,19 @@
 """Compare the ways of quantising after training: each choice × network × engine, on all labelled pictures.
 
-    python benchmarks/ptq_choices.py runs/base/fast_scnn runs/base/unet --out benchmarks/results/ptq_choices.json
+    python benchmarks/ptq_choices.py runs/base/fast_scnn runs/base/unet
 
 For every choice: mIoU on the run's validation pictures, points lost against the float32 file of the same engine,
 share of pixels with the float32 file's class, and the seconds it took to make (the calibration runs that several
-choices share are counted for each of them).
+choices share are counted for each of them). Runs that the file holds already are replaced, others stay; without a run
+the table of the file is printed.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 from cyclopts import Parameter
 
 from command_line import run_command
-from edgeseg.cli.console import note, progress, table
+from edgeseg.cli.console import note, progress
 from edgeseg.cli.pictures import calibration_set, run_data
 from edgeseg.data.base import IGNORE, SegmentationData
 from edgeseg.training.checkpoint import load_semantic
@@ -34,13 +35,18 @@ from edgeseg_export.ptq import choose_openvino, choose_ort
 from edgeseg_export.quantize_openvino import OpenVinoQuantiser
 from edgeseg_export.quantize_ort import OrtQuantiser, Recipe
 from edgeseg_export.ranges import RULES
+from edgeseg_runtime.errors import UserError
 from edgeseg_runtime.files import write_json
 from edgeseg_runtime.machine import machine_facts
 from edgeseg_runtime.metrics import ConfusionMatrix
 from edgeseg_runtime.preprocess import Image, Mask
 from edgeseg_runtime.segmenter import Segmenter
+from run_facts import read_left
 
 Write = Callable[[Path], None]
+RESULT = Path(__file__).parent / "results" / "ptq_choices.json"
+FLOAT = "float32"
+CHOSEN = "export's choice"
 
 
 @Parameter(name="*")
@@ -48,8 +54,8 @@ Write = Callable[[Path], None]
 class ChoicesConfig:
     """What is compared on what."""
 
-    out: Path
-    """JSON file to write."""
+    out: Path = RESULT
+    """JSON file to write, or to add to."""
     calibration_count: int = 128
     """Training pictures to calibrate on; at least 64."""
     pictures: int = 0
@@ -62,7 +68,6 @@ class ChoicesConfig:
 class Row:
     """One choice on one network in one engine."""
 
-    model: str
     engine: str
     choice: str
     mean_iou: float
@@ -71,21 +76,24 @@ class Row:
     seconds: float
 
 
-def ptq_choices(runs: tuple[Path, ...], /, *, config: ChoicesConfig) -> None:
-    """Quantise RUNS in every way and write the comparison."""
-    rows: list[Row] = []
+def ptq_choices(*runs: Path, config: ChoicesConfig | None = None) -> None:
+    """Quantise RUNS in every way and print points lost by each as Markdown."""
+    config = config or ChoicesConfig()
+    document = read_left(config.out) if config.out.is_file() else {}
     for run in runs:
-        rows += compare_choices(run, config)
-        document = {
+        rows = list(compare_choices(run, config))
+        settings = asdict(config)
+        document[run.name] = {
+            "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "machine": machine_facts(),
             "packages": package_versions(),
-            "command": " ".join(sys.argv),
-            "settings": asdict(config) | {"out": str(config.out)},
+            "settings": {key: settings[key] for key in ("calibration_count", "pictures", "seed")},
             "rows": [asdict(row) for row in rows],
         }
         write_json(config.out, document)  # after every run, since each takes minutes
-    headers = ["network", "engine", "choice", "mIoU %", "drop, points", "same pixels %", "seconds"]
-    table("int8 after training", headers, [cells(row) for row in rows])
+    if not document:
+        raise UserError(f"{config.out} holds no run yet; name some (--help)")
+    print(markdown(document))
 
 
 def compare_choices(run: Path, config: ChoicesConfig) -> Iterator[Row]:
@@ -101,16 +109,15 @@ def compare_choices(run: Path, config: ChoicesConfig) -> Iterator[Row]:
         save_ir(read_folded(source), folder / "model.xml", contract_metadata(module, "float32"))
         for engine, name in (("onnxruntime", "model.onnx"), ("openvino", "model.xml")):
             expected, base = score(folder / name, data, indices)
-            yield Row(checkpoint.model, engine, "float32", base, 0.0, 1.0, 0.0)
+            yield Row(engine, FLOAT, base, 0.0, 1.0, 0.0)
             for choice, make in choices(engine, source, module, list(pictures)):
                 started = perf_counter()
                 make(folder / "int8" / name)
                 seconds = perf_counter() - started
                 masks, iou = score(folder / "int8" / name, data, indices)
                 same = Masks().share(expected, masks)
-                row = Row(checkpoint.model, engine, choice, iou, 100 * (base - iou), same, round(seconds, 1))
-                note(" · ".join(cells(row)))
-                yield row
+                note(f"{run.name}, {engine}, {choice}: {100 * iou:.2f} % mIoU, {100 * same:.2f} % the same pixels")
+                yield Row(engine, choice, iou, 100 * (base - iou), same, round(seconds, 1))
 
 
 def choices(engine: str, source: Path, module: Deployable, pictures: list[Image]) -> Iterator[tuple[str, Write]]:
@@ -126,12 +133,12 @@ def choices(engine: str, source: Path, module: Deployable, pictures: list[Image]
             best = choose_ort(source, module, pictures)
             best.quantiser.write(path, best.recipe)
 
-        yield "export's choice", chosen
+        yield CHOSEN, chosen
         return
     for equalised in (False, True):
         quantiser = OpenVinoQuantiser(source, module, pictures, equalised=equalised)
         yield f"NNCF{', equalised' if equalised else ''}", quantiser.write
-    yield "export's choice", lambda path: choose_openvino(source, module, pictures, ()).quantiser.write(path)
+    yield CHOSEN, lambda path: choose_openvino(source, module, pictures, ()).quantiser.write(path)
 
 
 def _ort(source: Path, module: Deployable, pictures: list[Image], recipe: Recipe) -> Write:
@@ -153,15 +160,19 @@ def score(file: Path, data: SegmentationData, indices: list[int]) -> tuple[list[
     return masks, matrix.compute().mean_iou
 
 
-def cells(row: Row) -> list[Any]:
-    """Return a row of the table."""
-    numbers = [
-        f"{100 * row.mean_iou:.2f}",
-        f"{row.drop_points:+.3f}",
-        f"{100 * row.agreement:.3f}",
-        f"{row.seconds:.0f}",
-    ]
-    return [row.model, row.engine, row.choice, *numbers]
+def markdown(document: dict[str, Any]) -> str:
+    """Return the points of mIoU that each choice loses, a column for each run."""
+    found = {
+        (row["engine"], row["choice"]): dict.fromkeys(document, "–") for of in document.values() for row in of["rows"]
+    }
+    for run, of in document.items():
+        for row in of["rows"]:
+            is_float = row["choice"] == FLOAT
+            cell = f"{100 * row['mean_iou']:.2f} %" if is_float else f"{row['drop_points']:.2f}"
+            found[row["engine"], row["choice"]][run] = cell
+    head = ["engine", "choice", *document]
+    lines = [[*key, *cells.values()] for key, cells in found.items()]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *lines])
 
 
 if __name__ == "__main__":
