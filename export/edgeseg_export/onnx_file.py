@@ -13,7 +13,8 @@ import torch
 from onnx import ModelProto
 
 from edgeseg_export.deployable import FrameModule
-from edgeseg_export.graph import fold_input_scale, set_metadata
+from edgeseg_export.float_graph import average_globally, drop_copies, fold_input_scale
+from edgeseg_export.graph import set_metadata
 from edgeseg_export.instances.traced import trace_detections
 from edgeseg_export.quiet import quiet
 from edgeseg_runtime.contract import CONTRACT_KEY, OUTPUTS, PRECISION_KEY, UNBATCHED, Precision
@@ -42,9 +43,10 @@ def export_onnx(module: FrameModule, path: Path, dynamic: DynamicAxes | None = N
     """
     model = to_onnx(module, dynamic or DynamicAxes())
     fold_input_scale(model)
-    save_onnx(
-        simplify(model, static=module.contract.output not in UNBATCHED), path, contract_metadata(module, "float32")
-    )
+    model = simplify(model, static=module.contract.output not in UNBATCHED)
+    drop_copies(model)
+    average_globally(model)
+    save_onnx(model, path, contract_metadata(module, "float32"))
 
 
 def to_onnx(module: FrameModule, dynamic: DynamicAxes, translations: Translations | None = None) -> ModelProto:

@@ -24,9 +24,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from edgeseg_export.bias_correction import correct_biases
 from edgeseg_export.deployable import FrameModule
 from edgeseg_export.equalize import equalise
-from edgeseg_export.graph import consumers, feed_frames_directly
+from edgeseg_export.graph import consumers
 from edgeseg_export.layers import find_layers, name_nodes, nodes_of
 from edgeseg_export.onnx_file import INPUT, contract_metadata, save_onnx
+from edgeseg_export.quantized_input import feed_frames_directly
 from edgeseg_export.quiet import quiet
 from edgeseg_export.ranges import Rule, activations, measure_values
 from edgeseg_runtime.contract import UNBATCHED

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from edgeseg_export.graph import consumers, drop_unused_constants
+from edgeseg_export.graph import (
+    add_constant,
+    constants_of,
+    consumers,
+    drop_unused_constants,
+    producers_of,
+    values_of,
+)
 
 MOVERS = ("Concat", "MaxPool", "Reshape", "Flatten")
 """Operators whose output holds values of their inputs."""
@@ -58,23 +63,6 @@ def _saturates(node: NodeProto, reader: NodeProto, constants: Mapping[str, Tenso
     scale, zero_point = (values_of(constants, name) for name in reader.input[1:3])
     lowest, highest = (np.rint(bound / scale) + zero_point.astype(np.int32) for bound in bounds)
     return bool(zero_point.dtype == np.uint8 and lowest <= 0 and highest >= LAST_LEVEL)
-
-
-def average_globally(model: ModelProto) -> int:
-    """Write means over height and width as `GlobalAveragePool`, which ONNX Runtime has in int8; return how many."""
-    constants = constants_of(model)
-    count = 0
-    for node in model.graph.node:
-        if node.op_type != "ReduceMean" or len(node.input) < 2 or node.input[1] not in constants:
-            continue
-        keeps = next((attribute.i for attribute in node.attribute if attribute.name == "keepdims"), 1)
-        if sorted(values_of(constants, node.input[1]).tolist()) not in ([-2, -1], [2, 3]) or not keeps:
-            continue
-        node.op_type = "GlobalAveragePool"
-        del node.attribute[:], node.input[1:]
-        count += 1
-    drop_unused_constants(model)
-    return count
 
 
 def keep_moved_values_quantised(model: ModelProto) -> int:
@@ -177,24 +165,3 @@ def quantise_biases(model: ModelProto) -> int:
     model.graph.node.extend(nodes)
     drop_unused_constants(model)
     return count
-
-
-def constants_of(model: ModelProto) -> dict[str, TensorProto]:
-    """Return the initializers by name."""
-    return {item.name: item for item in model.graph.initializer}
-
-
-def producers_of(model: ModelProto) -> dict[str, NodeProto]:
-    """Return the node that makes each tensor, by tensor name."""
-    return {output: node for node in model.graph.node for output in node.output}
-
-
-def values_of(constants: Mapping[str, TensorProto], name: str) -> npt.NDArray[Any]:
-    """Return the values of an initializer."""
-    return numpy_helper.to_array(constants[name])
-
-
-def add_constant(model: ModelProto, name: str, values: npt.NDArray[Any]) -> str:
-    """Add an initializer and return its name."""
-    model.graph.initializer.append(numpy_helper.from_array(values, name))
-    return name

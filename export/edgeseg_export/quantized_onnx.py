@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from edgeseg_export.artifacts import Artifact
 from edgeseg_export.deployable import FrameModule
+from edgeseg_export.float_graph import average_globally
 from edgeseg_export.onnx_file import DynamicAxes, contract_metadata, save_onnx, simplify, to_onnx
 from edgeseg_export.openvino_file import save_ir
 from edgeseg_export.quantized_graph import (
-    average_globally,
     constants_to_initializers,
     drop_saturated_activations,
     keep_moved_values_quantised,
