@@ -24,9 +24,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from edgeseg_export.bias_correction import correct_biases
 from edgeseg_export.deployable import FrameModule
 from edgeseg_export.equalize import equalise
-from edgeseg_export.graph import consumers
+from edgeseg_export.graph import constants_of, consumers
 from edgeseg_export.layers import find_layers, name_nodes, nodes_of
 from edgeseg_export.onnx_file import INPUT, contract_metadata, save_onnx
+from edgeseg_export.quantized_gates import RANGE, flat_below, hard_sigmoids, saturate_hard_sigmoids
 from edgeseg_export.quantized_input import feed_frames_directly
 from edgeseg_export.quiet import quiet
 from edgeseg_export.ranges import Rule, activations, measure_values
@@ -35,6 +36,8 @@ from edgeseg_runtime.errors import CalibrationError
 from edgeseg_runtime.preprocess import Image, to_input
 from edgeseg_runtime.progress import Progress, silent
 
+ALSO_INT8 = ("GlobalAveragePool", "HardSigmoid", "Mul")
+"""What is rounded at both ends besides what ONNX Runtime's tool rounds by itself: channel attention is made of it."""
 RECIPE_KEY = "edgeseg.ptq"
 """Metadata key of the recipe that an int8 ONNX file was made by."""
 
@@ -61,8 +64,10 @@ def float_nodes(model: ModelProto) -> list[str]:
     As an int8 operator the normalisation's broadcast alone costs more than the network; scores rounded to 256 steps
     make ties where classes meet.
     """
+    constants = constants_of(model)
     normalisation = [node.name for node in model.graph.node if node.op_type in ("Cast", "Sub")]
-    return [*normalisation, *score_nodes(model)]
+    scalings = [node.name for node in model.graph.node if node.op_type == "Mul" and constants.keys() & set(node.input)]
+    return [*normalisation, *scalings, *score_nodes(model)]
 
 
 def score_nodes(model: ModelProto) -> list[str]:
@@ -131,6 +136,7 @@ class OrtQuantiser:
         if recipe.bias_corrected:
             correct_biases(model, self.values, excluded)
         quantised = _quantise(model, self._bounds(recipe.rule), excluded)
+        saturate_hard_sigmoids(quantised)
         feed_frames_directly(quantised)
         about = {"recipe": asdict(recipe), "float_layers": list(float_layers)}
         metadata = contract_metadata(self.module, "int8") | {RECIPE_KEY: json.dumps(about)}
@@ -138,6 +144,10 @@ class OrtQuantiser:
 
     def _bounds(self, rule: Rule) -> dict[str, tuple[float, float]]:
         bounds = {name: value.bounds(rule) for name, value in self.values.items()}
+        bounds |= {node.output[0]: RANGE for node in hard_sigmoids(self.model) if node.output[0] in bounds}
+        for name, low in flat_below(self.model).items():
+            if name in bounds:
+                bounds[name] = max(low, bounds[name][0]), bounds[name][1]
         return bounds | {name: bounds[target] for name, target in self.aliases.items() if target in bounds}
 
 
@@ -192,7 +202,7 @@ def _quantise(model: ModelProto, bounds: dict[str, tuple[float, float]], exclude
             tensors_range=TensorsData(CalibrationMethod.MinMax, ranges),
             nodes_to_quantize=[],
             nodes_to_exclude=list(excluded),
-            op_types_to_quantize=list(QDQRegistry),
+            op_types_to_quantize=[*QDQRegistry, *ALSO_INT8],
             extra_options={},
         )
         quantizer.quantize_model()
