@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-import torch
 
 from edgeseg.config import DataConfig, MachineConfig, OptimConfig, TrainConfig
 from edgeseg.data.open import open_data
 from edgeseg.training.loop import TrainingResult, train
 from edgeseg.training.semantic import SemanticTask
+from tests.torch_threads import one_torch_thread
 
 TINY = "procedural:64x64,n=16"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Threads that wait for each other on a busy machine take many times longer than one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    """See `one_torch_thread`."""
+    with one_torch_thread():
+        yield
 
 
 class MakeConfig(Protocol):

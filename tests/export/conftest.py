@@ -21,6 +21,7 @@ from edgeseg_export.parity.comparison import Settings
 from edgeseg_export.parity.pictures import Picture
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.preprocess import Image, to_input, to_input_mask
+from tests.torch_threads import one_torch_thread
 
 SPEC = ProceduralSpec(height=96, width=128, n=160, seed=7)
 SIZE = (72, 96)
@@ -71,11 +72,9 @@ def train(contract: Contract, data: ProceduralData) -> Deployable:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Two threads that wait for each other on a busy machine train forty times slower than one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    """See `one_torch_thread`."""
+    with one_torch_thread():
+        yield
 
 
 @pytest.fixture(scope="session")
