@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, helper, numpy_helper
 
-from edgeseg_export.graph import constants_of, consumers, drop_unused_constants, values_of
+from edgeseg_export.graph import add_constant, constants_of, consumers, drop_unused_constants, values_of
 
 
 def fold_input_scale(model: ModelProto) -> bool:
@@ -89,4 +89,32 @@ def average_globally(model: ModelProto) -> int:
         del node.attribute[:], node.input[1:]
         count += 1
     drop_unused_constants(model)
+    return count
+
+
+def average_by_convolution(model: ModelProto) -> int:
+    """Write averages of windows as depthwise convolutions with equal weights; return how many.
+
+    ONNX Runtime's int8 average takes six times as long as its float one, its int8 depthwise convolution less than
+    either. Only where zeros around the picture count, as they do for a convolution, and channels are known.
+    """
+    shapes = {
+        item.name: [axis.dim_value for axis in item.type.tensor_type.shape.dim] for item in model.graph.value_info
+    }
+    count = 0
+    for node in model.graph.node:
+        channels = shapes.get(node.input[0], [0, 0])[1] if node.op_type == "AveragePool" else 0
+        given = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        counts_zeros = given.get("count_include_pad", 0) or not any(given.get("pads", [0]))
+        padded_as_written = given.get("auto_pad", b"NOTSET") == b"NOTSET" and not given.get("ceil_mode", 0)
+        if not channels or not counts_zeros or not padded_as_written:
+            continue
+        kernel = given["kernel_shape"]
+        weight = np.full((channels, 1, *kernel), 1 / np.prod(kernel), np.float32)
+        node.input.append(add_constant(model, f"{node.name}.weight", weight))
+        node.op_type = "Conv"
+        kept = {name: given[name] for name in ("kernel_shape", "strides", "pads", "dilations") if name in given}
+        del node.attribute[:]
+        node.attribute.extend(helper.make_attribute(name, value) for name, value in {**kept, "group": channels}.items())
+        count += 1
     return count

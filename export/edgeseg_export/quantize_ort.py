@@ -24,6 +24,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from edgeseg_export.bias_correction import correct_biases
 from edgeseg_export.deployable import FrameModule
 from edgeseg_export.equalize import equalise
+from edgeseg_export.float_graph import average_by_convolution
 from edgeseg_export.graph import constants_of, consumers
 from edgeseg_export.layers import find_layers, name_nodes, nodes_of
 from edgeseg_export.onnx_file import INPUT, contract_metadata, save_onnx
@@ -59,15 +60,23 @@ class Recipe:
 
 
 def float_nodes(model: ModelProto) -> list[str]:
-    """Return the nodes that stay in float: the normalisation, and from the convolutions that make the scores onwards.
+    """Return the nodes that stay in float: those that int8 would not make faster, and what makes the scores.
 
-    As an int8 operator the normalisation's broadcast alone costs more than the network; scores rounded to 256 steps
-    make ties where classes meet.
+    As an int8 operator the normalisation's broadcast alone costs more than the network. A product of two computed
+    matrices, as in attention, takes as long in int8, and a softmax next to it five times as long. Scores rounded to 256
+    steps make ties where classes meet.
     """
     constants = constants_of(model)
-    normalisation = [node.name for node in model.graph.node if node.op_type in ("Cast", "Sub")]
-    scalings = [node.name for node in model.graph.node if node.op_type == "Mul" and constants.keys() & set(node.input)]
-    return [*normalisation, *scalings, *score_nodes(model)]
+    slower = []
+    for node in model.graph.node:
+        with_constant = not constants.keys().isdisjoint(node.input)
+        if (
+            node.op_type in ("Cast", "Sub")
+            or (node.op_type == "Mul" and with_constant)
+            or (node.op_type == "MatMul" and not with_constant)
+        ):
+            slower.append(node.name)
+    return [*slower, *score_nodes(model)]
 
 
 def score_nodes(model: ModelProto) -> list[str]:
@@ -92,6 +101,7 @@ def prepare(source: Path, *, equalised: bool) -> ModelProto:
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         model = onnx.load(prepared)
     name_nodes(model)
+    average_by_convolution(model)
     if equalised:
         equalise(model)
     return model

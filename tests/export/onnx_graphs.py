@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,3 +76,12 @@ def run_all(model: ModelProto, values: npt.NDArray[Any] = VALUES) -> list[npt.ND
 def kinds(model: ModelProto) -> list[str]:
     """Return the operators in their order."""
     return [node.op_type for node in model.graph.node]
+
+
+def optimised_kinds(file: Path, written: Path) -> list[str]:
+    """Return the operators that ONNX Runtime makes of a file on this machine; it writes them to `written`."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(written)
+    options.log_severity_level = 3  # it remarks that the optimised file fits this machine only
+    onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    return kinds(onnx.load(written))

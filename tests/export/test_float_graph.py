@@ -13,7 +13,7 @@ from onnx import ModelProto, helper
 from torch import nn
 
 from edgeseg_export.deployable import Deployable
-from edgeseg_export.float_graph import average_globally, drop_copies, fold_input_scale
+from edgeseg_export.float_graph import average_by_convolution, average_globally, drop_copies, fold_input_scale
 from edgeseg_export.onnx_file import export_onnx
 from edgeseg_runtime.contract import Contract, Label
 from tests.export.onnx_graphs import (
@@ -132,6 +132,47 @@ class TestDropCopies:
         model = self.model(places, *more, outputs=tuple(outputs))
         before = model.SerializeToString(deterministic=True)
         assert drop_copies(model) == 0
+        assert model.SerializeToString(deterministic=True) == before
+
+
+class TestAverageByConvolution:
+    def model(self, *, known: bool = True, **attributes: Any) -> ModelProto:
+        nodes = [
+            helper.make_node("Relu", ["x"], ["r"]),
+            helper.make_node("AveragePool", ["r"], ["y"], "pool", **attributes),
+        ]
+        model = model_of([(nodes, {})], "y")
+        return onnx.shape_inference.infer_shapes(model) if known else model
+
+    @pytest.mark.parametrize(
+        "attributes",
+        [
+            {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "count_include_pad": 1},
+            {"kernel_shape": [2, 3], "strides": [2, 1]},
+            {"kernel_shape": [5, 5], "pads": [2, 2, 2, 2], "count_include_pad": 1},
+            {"kernel_shape": [2, 2], "dilations": [2, 3]},
+        ],
+    )
+    def test_the_numbers_stay(self, attributes: dict[str, Any]) -> None:
+        model = self.model(**attributes)
+        before = run(model)
+        assert average_by_convolution(model) == 1
+        assert kinds(model) == ["Relu", "Conv"]
+        np.testing.assert_allclose(run(model), before, rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        "attributes",
+        [
+            {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]},  # zeros around the picture do not count
+            {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1},
+            {"kernel_shape": [3, 3], "auto_pad": "SAME_UPPER"},
+            {"kernel_shape": [3, 3], "known": False},
+        ],
+    )
+    def test_what_a_convolution_does_not_do_is_left_alone(self, attributes: dict[str, Any]) -> None:
+        model = self.model(**attributes)
+        before = model.SerializeToString(deterministic=True)
+        assert average_by_convolution(model) == 0
         assert model.SerializeToString(deterministic=True) == before
 
 

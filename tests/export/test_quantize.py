@@ -5,16 +5,20 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import openvino
 import pytest
+import torch
 from onnx import TensorProto, numpy_helper
+from torch import Tensor, nn
 
-from edgeseg_export.deployable import TorchSegmenter
+from edgeseg.models.blocks import ConvBnRelu
+from edgeseg_export.deployable import Deployable, TorchSegmenter
+from edgeseg_export.onnx_file import export_onnx
 from edgeseg_export.quantize_openvino import quantize_ir
 from edgeseg_export.quantize_ort import quantize_onnx, score_nodes
 from edgeseg_runtime.contract import PRECISION_KEY, Contract
 from edgeseg_runtime.segmenter import Segmenter
+from tests.export.onnx_graphs import optimised_kinds
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +63,7 @@ class TestOnnx:
             assert scales.size == kernel.dims[0]  # a scale for every output channel
 
     def test_the_runtime_runs_them_in_int8(self, onnx_int8: Path, tmp_path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
-        options.log_severity_level = 3  # it remarks that the optimised file fits this machine only
-        onnxruntime.InferenceSession(onnx_int8, options, providers=["CPUExecutionProvider"])
-        kinds = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+        kinds = optimised_kinds(onnx_int8, tmp_path / "optimised.onnx")
         convolutions = sum(node.op_type == "Conv" for node in onnx.load(onnx_int8).graph.node)
         assert kinds.count("QLinearConv") == convolutions - 1
         assert kinds.count("Conv") == 1
@@ -80,6 +80,46 @@ class TestOnnx:
             return sum(array.nbytes for array in arrays if array.ndim == 4)
 
         assert weights(onnx_int8) * 3.5 < weights(trained.onnx)
+
+
+class Attention(nn.Module):
+    """Every pixel's mean over all, weighed by likeness: products of computed matrices, and one with weights."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(channels, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        pixels = self.project(features.flatten(2).transpose(1, 2))
+        weights = torch.softmax(pixels @ pixels.transpose(1, 2), dim=2)
+        mixed: Tensor = (weights @ pixels).transpose(1, 2).unflatten(2, features.shape[2:])
+        return mixed
+
+
+@pytest.fixture(scope="module")
+def mixed_kinds(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The operators that ONNX Runtime runs of an int8 file with pools and attention."""
+    torch.manual_seed(0)
+    contract = trained.module.contract
+    net = nn.Sequential(
+        ConvBnRelu(3, 8, 3, 2), nn.AvgPool2d(3, 2, 1), ConvBnRelu(8, 16, 3, 2), Attention(16),
+        ConvBnRelu(16, 16, 1), nn.Conv2d(16, len(contract.labels), 1),
+    )  # fmt: skip
+    module, folder = Deployable(net, contract).eval(), tmp_path_factory.mktemp("slower")
+    export_onnx(module, folder / "float.onnx")
+    quantize_onnx(folder / "float.onnx", folder / "int8.onnx", module, trained.calibration[:4])
+    return optimised_kinds(folder / "int8.onnx", folder / "optimised.onnx")
+
+
+class TestWhatInt8DoesNotMakeFaster:
+    def test_averages_are_convolutions(self, mixed_kinds: list[str]) -> None:
+        assert not {"AveragePool", "QLinearAveragePool"} & set(mixed_kinds)
+        assert mixed_kinds.count("QLinearConv") == 4 and mixed_kinds.count("Conv") == 1
+
+    def test_what_attention_multiplies_is_not_rounded(self, mixed_kinds: list[str]) -> None:
+        assert "Softmax" in mixed_kinds and "QLinearSoftmax" not in mixed_kinds
+        assert len([kind for kind in mixed_kinds if kind in ("MatMul", "MatMulIntegerToFloat")]) == 2
+        assert len([kind for kind in mixed_kinds if kind in ("QLinearMatMul", "QGemm")]) == 1  # that with weights
 
 
 class TestOpenVino:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
@@ -30,6 +29,7 @@ from edgeseg_runtime.engines.base import as_batch
 from edgeseg_runtime.engines.load_openvino import load_openvino
 from edgeseg_runtime.preprocess import Image, to_input
 from edgeseg_runtime.segmenter import Segmenter
+from tests.export.onnx_graphs import optimised_kinds
 
 FILES = ("onnx-int8/model.onnx", "openvino-int8/model.xml")
 
@@ -201,11 +201,7 @@ class TestOnnx:
             assert constants[bias.input[0]].data_type == TensorProto.INT32
 
     def test_onnx_runtime_runs_int8_kernels(self, case: Case, tmp_path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
-        options.log_severity_level = 3  # it remarks that the optimised file fits this machine only
-        onnxruntime.InferenceSession(case.folder / FILES[0], options, providers=["CPUExecutionProvider"])
-        kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+        kinds = Counter(optimised_kinds(case.folder / FILES[0], tmp_path / "optimised.onnx"))
         assert kinds["QLinearConv"] == case.convolutions
         assert kinds["Conv"] == FLOAT.get(case.name, 1)
         wanted = {
