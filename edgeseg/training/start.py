@@ -16,6 +16,7 @@ from edgeseg.data.base import IGNORE, Indexed, Pictured
 from edgeseg.data.torch_dataset import drawn_samples, stack_frames
 from edgeseg.models.branches import grow_branches
 from edgeseg.models.foreign import load_foreign
+from edgeseg.models.gray_input import take_gray_input
 from edgeseg.models.instances.registry import INSTANCE_MODELS
 from edgeseg.models.pretrained import Weights
 from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, load_semantic, read_checkpoint
@@ -24,7 +25,7 @@ from edgeseg.training.evaluate import Labelled, check_classes
 from edgeseg.training.networks import build_network
 from edgeseg.training.supervision import supervise
 from edgeseg_export.deployable import Deployable, FrameModule
-from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Contract
+from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, Contract
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.progress import Progress, silent
 
@@ -79,8 +80,7 @@ def make_contract(config: TrainConfig, data: Labelled, **of_task: Any) -> Contra
     start from knows other classes, unless it knows another number of them: then its last layers are learnt anew, which
     int8 training cannot do.
     """
-    pretrained = config.model.weights != "none"  # weights of other programs nearly all expect ImageNet's normalisation
-    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if pretrained else (GRAY_MEAN, GRAY_STD)
+    mean, std = GRAY_MEAN, GRAY_STD
     if (start := starting_point(config)) is not None:
         mean, std = start.contract.mean, start.contract.std
         if len(start.contract.labels) == len(data.labels) or config.model.qat or start.quantized:
@@ -139,11 +139,12 @@ def starting_net(
         known = len(start.contract.labels)
         report(f"{config.init} knows {known} classes, these pictures have {classes}; learnt anew: {', '.join(anew)}")
         return net
-    if weights in get_args(Weights):
-        return build_network(given(config.model), classes, contract.size, cast(Weights, weights))
-    net = build_network(given(config.model), classes, contract.size)
-    if fresh:
+    own = cast(Weights, weights) if weights in get_args(Weights) else "none"
+    net = build_network(given(config.model), classes, contract.size, own)
+    if own != weights and fresh:
         report(f"{weights}: {load_foreign(net, Path(weights))}")
+    if weights != "none":  # weights of other programs nearly all expect ImageNet's normalisation
+        take_gray_input(net, contract.size)
     return net
 
 

@@ -27,10 +27,10 @@ Output = Literal["scores", "mask", "prototypes", "detections"]
 Precision = Literal["float32", "bf16", "int8"]
 
 GRAY_MEAN, GRAY_STD = (128 / 255,) * 3, (0.25,) * 3
-"""Normalisation for training from scratch. One whole pixel value for all channels: an int8 file can then take the
+"""Normalisation that networks are trained with. One whole pixel value for all channels: an int8 file can then take the
 uint8 frame itself as its quantised input (zero point 128), at no cost and with no rounding."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""What backbones with ImageNet weights were trained with."""
+"""What backbones with ImageNet weights were trained with, elsewhere."""
 
 OUTPUTS: dict[Output, tuple[str, ...]] = {
     "scores": ("scores",),

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
 from edgeseg.config import DataConfig, DistillationConfig, ModelConfig, OptimConfig, TrainConfig
 from edgeseg.data.open import open_data
 from edgeseg.training.checkpoint import BEST, load_checkpoint, load_deployable, read_checkpoint
 from edgeseg.training.runlog import METRICS, read_metrics
 from edgeseg.training.start import make_contract, resolve, starting_net
+from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_STD
 from edgeseg_runtime.errors import CheckpointError, ConfigError, DatasetError
 
 
@@ -59,6 +61,23 @@ def test_the_weights_are_the_other_runs(finished: Any) -> None:
     assert contract == read_checkpoint(finished.out / BEST).contract
     after = starting_net(config.model, contract).state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_imagenet_weights_take_the_same_frames_as_all_others(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path))
+    cached = tmp_path / "checkpoints" / Path(MobileNet_V2_Weights.IMAGENET1K_V1.url).name
+    cached.parent.mkdir()
+    torch.manual_seed(1)
+    donor = mobilenet_v2(weights=None).state_dict()
+    torch.save(donor, cached)
+    config = resolve(replace(tiny(tmp_path / "run"), model=ModelConfig("unet", weights="imagenet")))
+    contract = make_contract(config, open_data(config.data.data, "train"))
+    assert (contract.mean, contract.std) == (GRAY_MEAN, GRAY_STD)
+    first = starting_net(config.model, contract).state_dict()["encoder.0.0.weight"]
+    factor = torch.tensor(GRAY_STD) / torch.tensor(IMAGENET_STD)
+    torch.testing.assert_close(first, donor["features.0.0.weight"] * factor.reshape(1, 3, 1, 1))
 
 
 def test_other_classes_than_the_run_knows(finished: Any, tmp_path: Path) -> None:
