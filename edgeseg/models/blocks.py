@@ -47,11 +47,13 @@ def enlarge_like(features: Tensor, reference: Tensor) -> Tensor:
 def pool_to(features: Tensor, bins: int) -> Tensor:
     """Average (N, C, h, w) features over a bins × bins grid of windows, which overlap where the size does not divide.
 
-    As `F.adaptive_avg_pool2d`. The ONNX exporter writes its windows for the size it was traced at, so where that is
-    left open the same average is two matrix products, whose matrices are made from the size.
+    As `F.adaptive_avg_pool2d`. In an exported graph windows that are not all alike are two matrix products, whose
+    matrices are made from the size. The exporter would gather each window's pixels, for the size it was traced at only,
+    and engines are slow at that: a quarter of PSPNet's time in int8 with a MobileNetV2 in OpenVINO.
     """
-    if torch.compiler.is_exporting() and not all(isinstance(length, int) for length in features.shape[-2:]):
-        height, width = features.shape[-2:]
+    height, width = features.shape[-2:]
+    divides = isinstance(height, int) and isinstance(width, int) and height % bins == 0 and width % bins == 0
+    if torch.compiler.is_exporting() and not divides:
         return window_means(height, bins) @ features @ window_means(width, bins).T
     return F.adaptive_avg_pool2d(features, bins)
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import ModelProto, helper
-from torch import nn
+from torch import Tensor, nn
 
+from edgeseg.models.blocks import pool_to
 from edgeseg_export.deployable import Deployable
 from edgeseg_export.float_graph import average_by_convolution, average_globally, drop_copies, fold_input_scale
 from edgeseg_export.onnx_file import export_onnx
@@ -184,3 +186,27 @@ def test_a_global_pool_of_torch_is_one_operator(tmp_path: Path) -> None:
     found = kinds(onnx.load(tmp_path / "model.onnx"))
     assert found.count("GlobalAveragePool") == 1
     assert not {"ReduceMean", "Reshape", "Gather"} & set(found)
+
+
+class Pool(nn.Module):
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def forward(self, features: Tensor) -> Tensor:
+        return pool_to(features, self.bins)
+
+
+@pytest.mark.parametrize(("bins", "products"), [(2, 0), (3, 2), (5, 2)])
+def test_windows_that_are_not_alike_are_products(bins: int, products: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    contract = Contract((Label("a", (0, 0, 0)), Label("b", (9, 9, 9))), 16, 24)
+    module = Deployable(nn.Sequential(nn.Conv2d(3, 2, 3, 2, 1), Pool(bins)).eval(), contract)  # of 8×12 pixels
+    export_onnx(module, tmp_path / "model.onnx")
+    found = kinds(onnx.load(tmp_path / "model.onnx"))
+    assert found.count("MatMul") == products and not {"GatherND", "Where"} & set(found)
+    frame = RNG.integers(0, 256, (1, 16, 24, 3), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        wanted = module.scores(torch.from_numpy(frame)).numpy()
+    np.testing.assert_allclose(session.run(None, {"frames": frame})[0], wanted, rtol=1e-4, atol=1e-5)
