@@ -25,7 +25,7 @@ from edgeseg_export.bias_correction import correct_biases
 from edgeseg_export.deployable import FrameModule
 from edgeseg_export.equalize import equalise
 from edgeseg_export.float_graph import average_by_convolution
-from edgeseg_export.graph import constants_of, consumers
+from edgeseg_export.graph import constants_of, consumers, producers_of
 from edgeseg_export.layers import find_layers, name_nodes, nodes_of
 from edgeseg_export.onnx_file import INPUT, contract_metadata, save_onnx
 from edgeseg_export.quantized_gates import RANGE, flat_below, hard_sigmoids, saturate_hard_sigmoids
@@ -63,17 +63,18 @@ def float_nodes(model: ModelProto) -> list[str]:
     """Return the nodes that stay in float: those that int8 would not make faster, and what makes the scores.
 
     As an int8 operator the normalisation's broadcast alone costs more than the network. A product of two computed
-    matrices, as in attention, takes as long in int8, and a softmax next to it five times as long. Scores rounded to 256
-    steps make ties where classes meet.
+    matrices, as in attention, takes as long in int8, and a softmax next to it five times as long. Of products by
+    element only those with a gate are rounded: others may be of boxes. Scores rounded to 256 steps make ties where
+    classes meet.
     """
-    constants = constants_of(model)
+    constants, producers = constants_of(model), producers_of(model)
     slower = []
     for node in model.graph.node:
-        with_constant = not constants.keys().isdisjoint(node.input)
+        before = [producers[name].op_type for name in node.input if name in producers]
         if (
             node.op_type in ("Cast", "Sub")
-            or (node.op_type == "Mul" and with_constant)
-            or (node.op_type == "MatMul" and not with_constant)
+            or (node.op_type == "Mul" and not {"HardSigmoid", "Sigmoid"} & set(before))
+            or (node.op_type == "MatMul" and constants.keys().isdisjoint(node.input))
         ):
             slower.append(node.name)
     return [*slower, *score_nodes(model)]
@@ -81,7 +82,7 @@ def float_nodes(model: ModelProto) -> list[str]:
 
 def score_nodes(model: ModelProto) -> list[str]:
     """Return the last convolutions on the ways to the output and all that comes after them."""
-    producers = {output: node for node in model.graph.node for output in node.output}
+    producers = producers_of(model)
     found: list[str] = []
     waiting = [output.name for output in model.graph.output]
     while waiting:
