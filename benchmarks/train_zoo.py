@@ -113,11 +113,16 @@ def epochs_that_fit(minutes: float, seconds: float) -> int:
 
 @all_freed_memory_kept()
 def seconds_an_epoch(config: TrainConfig, task: Task) -> float:
-    """Take some steps of the run, reading of pictures included, and return how long an epoch of them takes."""
+    """Take some steps of the run and return how long an epoch of them takes.
+
+    The pictures are read before: all epochs but the first have them in memory.
+    """
     config = replace(resolve(config), out=Path(os.devnull))
     fabric = make_fabric(config)
     loader, module, state, step = assemble(config, task.make_contract(config), task, fabric)
     wrapped, optimizer = fabric.setup(module, state.optimizer)
+    for _ in loader:
+        pass
     state.epoch = 1
     watch = Stopwatch()
     train_epoch(config, state, fabric, wrapped, optimizer, loader, step, watch)

@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor
 
 from edgeseg.compress.distillation import Distiller
 from edgeseg.config import TrainConfig
 from edgeseg.data.base import IGNORE, SegmentationData
+from edgeseg.training.enlarge import at_size_of
 from edgeseg.training.losses import Loss, class_weights, make_loss
 
 Objective: TypeAlias = Callable[[Tensor, Any, Tensor], Tensor]
@@ -39,8 +39,7 @@ def make_objective(criterion: Loss, distiller: Distiller | None, fabric: Fabric)
     """Return the loss at the targets' size, with what the teacher adds to it where there is one."""
 
     def objective(frames: Tensor, scores: Tensor, target: Tensor) -> Tensor:
-        full = F.interpolate(scores.float(), size=target.shape[1:], mode="bilinear", align_corners=False)
-        loss = criterion(full, target.long())
+        loss = criterion(at_size_of(target, scores), target.long())
         if distiller is None:
             return loss
         with fabric.autocast():

@@ -7,7 +7,6 @@ a class absent from one picture does not make the loss jump.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -17,14 +16,14 @@ def dice(scores: Tensor, target: Tensor, ignore_index: int) -> Tensor:
     Milletari, Navab and Ahmadi, "V-Net", 3DV 2016, arXiv:1606.04797, without squares in the denominator. The sums run
     over the whole batch, so that a class absent from one picture does not make the loss jump.
     """
-    classes = scores.shape[1]
     valid = target != ignore_index
-    probabilities = scores.softmax(dim=1) * valid.unsqueeze(1)
-    truth = F.one_hot(target.where(valid, 0), classes).permute(0, 3, 1, 2) * valid.unsqueeze(1)
+    counted = valid.to(scores.dtype).unsqueeze(1)
+    probabilities = scores.softmax(dim=1)
+    truth = torch.zeros_like(scores).scatter_(1, target.where(valid, 0).unsqueeze(1), counted)
     over = (0, 2, 3)
     present = truth.sum(over)
     overlap = (probabilities * truth).sum(over)
-    coefficient = 2 * overlap / (probabilities.sum(over) + present).clamp_min(torch.finfo(scores.dtype).eps)
+    coefficient = 2 * overlap / ((probabilities * counted).sum(over) + present).clamp_min(torch.finfo(scores.dtype).eps)
     chosen = present > 0
     return ((1 - coefficient) * chosen).sum() / chosen.sum().clamp_min(1)
 

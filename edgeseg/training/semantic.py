@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -18,6 +17,7 @@ from edgeseg.data.base import IGNORE, SegmentationData
 from edgeseg.data.torch_dataset import drawn_samples, stack_frames
 from edgeseg.models.branches import fold_branches
 from edgeseg.training.batch_preview import first_items, write_batch
+from edgeseg.training.enlarge import at_size_of
 from edgeseg.training.evaluate import check_classes, evaluate
 from edgeseg.training.loading import make_loader
 from edgeseg.training.objective import make_criterion, make_objective
@@ -86,9 +86,8 @@ class SemanticTask:
             for samples in drawn_samples(self.train_data, JUDGED, JUDGED_BATCH, seed):
                 frames = stack_frames(samples, contract)
                 masks = torch.stack([torch.from_numpy(to_input_mask(sample.mask, contract)) for sample in samples])
-                scores = module.scores(frames.to(device))
-                full = F.interpolate(scores, size=contract.size, mode="bilinear", align_corners=False)
-                yield cross_entropy(full, masks.to(device).long(), IGNORE)
+                target = masks.to(device).long()
+                yield cross_entropy(at_size_of(target, module.scores(frames.to(device))), target, IGNORE)
 
         return losses
 

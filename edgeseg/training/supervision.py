@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from edgeseg.data.base import IGNORE
 from edgeseg.models.auxiliary import auxiliaries, auxiliary_heads, tapped
 from edgeseg.training.boundary_losses import boundary_loss
+from edgeseg.training.enlarge import at_size_of
 from edgeseg.training.losses import Loss
 from edgeseg_export.deployable import Deployable
 
@@ -53,8 +53,7 @@ def supervised_objective(
         scores, *others = answers
         loss = objective(frames, scores, target)
         for one, other in zip(auxiliaries(module.net), others, strict=True):
-            full = F.interpolate(other.float(), size=target.shape[1:], mode="bilinear", align_corners=False)
-            loss = loss + weight * losses[one.kind](full, target.long())
+            loss = loss + weight * losses[one.kind](at_size_of(target, other), target.long())
         return loss
 
     return total
