@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, helper, numpy_helper
 
-from edgeseg_export.graph import add_constant, constants_of, consumers, drop_unused_constants, values_of
+from edgeseg_export.graph import add_constant, constants_of, consumers, drop_unused_constants, shapes_of, values_of
 
 
 def fold_input_scale(model: ModelProto) -> bool:
@@ -49,10 +49,7 @@ def drop_copies(model: ModelProto) -> int:
 
     So the exporter writes that torch's `AdaptiveAvgPool2d(1)` gives its means another order in memory.
     """
-    constants, users = constants_of(model), consumers(model)
-    shapes = {
-        item.name: [axis.dim_value for axis in item.type.tensor_type.shape.dim] for item in model.graph.value_info
-    }
+    constants, users, shapes = constants_of(model), consumers(model), shapes_of(model)
     outputs = {output.name for output in model.graph.output}
     found = []
     for node in model.graph.node:
@@ -98,9 +95,7 @@ def average_by_convolution(model: ModelProto) -> int:
     ONNX Runtime's int8 average takes six times as long as its float one, its int8 depthwise convolution less than
     either. Only where zeros around the picture count, as they do for a convolution, and channels are known.
     """
-    shapes = {
-        item.name: [axis.dim_value for axis in item.type.tensor_type.shape.dim] for item in model.graph.value_info
-    }
+    shapes = shapes_of(model)
     count = 0
     for node in model.graph.node:
         channels = shapes.get(node.input[0], [0, 0])[1] if node.op_type == "AveragePool" else 0

@@ -35,6 +35,11 @@ def values_of(constants: Mapping[str, TensorProto], name: str) -> npt.NDArray[An
     return numpy_helper.to_array(constants[name])
 
 
+def shapes_of(model: ModelProto) -> dict[str, list[int]]:
+    """Return the shapes of the tensors between nodes, as far as they were inferred; 0 where an axis is open."""
+    return {item.name: [axis.dim_value for axis in item.type.tensor_type.shape.dim] for item in model.graph.value_info}
+
+
 def add_constant(model: ModelProto, name: str, values: npt.NDArray[Any]) -> str:
     """Add an initializer and return its name."""
     model.graph.initializer.append(numpy_helper.from_array(values, name))

@@ -6,8 +6,8 @@ import numpy as np
 from onnx import ModelProto, NodeProto, helper
 
 from edgeseg_export.graph import add_constant, constants_of, consumers, producers_of, values_of
+from edgeseg_export.quantized_graph import LAST_LEVEL
 
-LAST_LEVEL = 255
 RANGE = (0.0, 1.0)
 """Values of a hard sigmoid."""
 
@@ -40,7 +40,7 @@ def saturate_hard_sigmoids(model: ModelProto) -> int:
 
     A grid from 0 to 1 cuts αx + β off where the hard sigmoid does, αx are the levels of x with another step, and β is
     a constant. So it is a sum of two quantised tensors, which ONNX Runtime computes in int8; a hard sigmoid it
-    computes in float, with conversions before and after. Only the rounding of β/α to float32 is new.
+    computes in float, with conversions before and after. New is only that α · step is rounded to float32.
     """
     constants, users, producers = constants_of(model), consumers(model), producers_of(model)
     nodes: list[NodeProto] = []
