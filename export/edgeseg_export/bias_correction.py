@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, numpy_helper
 
+from edgeseg_export.graph import constants_of
 from edgeseg_export.ranges import Values
 
 Array = npt.NDArray[np.float32]
@@ -30,7 +31,7 @@ def correct_biases(model: ModelProto, values: Mapping[str, Values], excluded: Co
 
     A convolution without a bias, or whose input has no channel means, is left as it is.
     """
-    constants = {item.name: item for item in model.graph.initializer}
+    constants = constants_of(model)
     corrected = 0
     for node in model.graph.node:
         if node.op_type != "Conv" or node.name in excluded or len(node.input) < 3 or node.input[0] not in values:

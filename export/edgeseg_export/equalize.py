@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
-from edgeseg_export.graph import consumers
+from edgeseg_export.graph import constants_of, consumers
 
 ROUNDS = 40
 CONVERGED = 1e-3
@@ -48,7 +48,7 @@ class _Pair:
 
 def equalise(model: ModelProto) -> Equalised:
     """Equalise all pairs of convolutions that allow it, in place, until nothing changes."""
-    constants = {item.name: item for item in model.graph.initializer}
+    constants = constants_of(model)
     pairs, left_alone = _find_pairs(model, constants)
     arrays = {name: numpy_helper.to_array(item).copy() for name, item in constants.items()}
     for _ in range(ROUNDS):

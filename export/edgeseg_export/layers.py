@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from onnx import ModelProto, NodeProto
 
+from edgeseg_export.graph import constants_of
+
 WEIGHT_SUFFIX = ".weight"
 
 ACTIVATIONS = ("Relu", "Clip", "LeakyRelu", "HardSwish", "HardSigmoid", "Sigmoid", "Mul")  # x · sigmoid(x) is one
@@ -54,7 +56,7 @@ class Layer:
 
 def find_layers(model: ModelProto) -> list[Layer]:
     """Divide the graph into layers, in its own order. Its nodes need distinct names: see `name_nodes`."""
-    constants = {item.name: item for item in model.graph.initializer}
+    constants = constants_of(model)
     home: dict[str, int] = {}
     groups: list[list[NodeProto]] = []
     for node in model.graph.node:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from edgeseg_export.graph import drop_unused_constants
+from edgeseg_export.graph import constants_of, drop_unused_constants
 from edgeseg_export.layers import Layer
 from edgeseg_runtime.errors import ModelFileError
 
@@ -44,7 +44,7 @@ class Rounding:
 
 def read_rounding(int8: ModelProto) -> Rounding:
     """Collect the scales, zero points and rounded weights of a QDQ graph."""
-    constants = {item.name: item for item in int8.graph.initializer}
+    constants = constants_of(int8)
     activations: dict[str, tuple[Array, Array]] = {}
     weights: dict[str, Weights] = {}
     for node in int8.graph.node:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import onnx
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from edgeseg_export.graph import consumers, set_metadata
+from edgeseg_export.graph import constants_of, consumers, set_metadata
 from edgeseg_runtime.contract import CONTRACT_KEY, Contract
 from edgeseg_runtime.files import atomic_path
 
@@ -129,7 +129,7 @@ def unbalance_channels(model: ModelProto, factor: float = 64.0, every: int = 4) 
     int8 range for all channels of a tensor now leaves most of them a few steps. Nagel et al., "Data-Free Quantization
     Through Weight Equalization and Bias Correction", ICCV 2019, section 3, describes the reverse.
     """
-    constants = {item.name: item for item in model.graph.initializer}
+    constants = constants_of(model)
     pairs = list(_relu_pairs(model, constants))
     if not pairs:
         raise ValueError("the file has no two convolutions with nothing but a ReLU between them")
