@@ -26,6 +26,7 @@ from edgeseg_export.deployable import FrameModule
 from edgeseg_export.equalize import equalise
 from edgeseg_export.float_graph import average_by_convolution
 from edgeseg_export.graph import constants_of, consumers, producers_of
+from edgeseg_export.grouped_pixels import group_pixels
 from edgeseg_export.layers import find_layers, name_nodes, nodes_of
 from edgeseg_export.onnx_file import INPUT, contract_metadata, save_onnx
 from edgeseg_export.quantized_gates import RANGE, flat_below, hard_sigmoids, saturate_hard_sigmoids
@@ -149,6 +150,7 @@ class OrtQuantiser:
         quantised = _quantise(model, self._bounds(recipe.rule), excluded)
         saturate_hard_sigmoids(quantised)
         feed_frames_directly(quantised)
+        group_pixels(quantised)
         about = {"recipe": asdict(recipe), "float_layers": list(float_layers)}
         metadata = contract_metadata(self.module, "int8") | {RECIPE_KEY: json.dumps(about)}
         save_onnx(quantised, path, metadata)

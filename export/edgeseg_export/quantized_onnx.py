@@ -15,6 +15,7 @@ from typing import Any, Literal
 from edgeseg_export.artifacts import Artifact
 from edgeseg_export.deployable import FrameModule
 from edgeseg_export.float_graph import average_globally
+from edgeseg_export.grouped_pixels import group_pixels
 from edgeseg_export.onnx_file import DynamicAxes, contract_metadata, save_onnx, simplify, to_onnx
 from edgeseg_export.openvino_file import save_ir
 from edgeseg_export.quantized_graph import (
@@ -69,7 +70,9 @@ def export_quantized_onnx(
     take_frames_as_quantised(model, directly=engine == "onnxruntime")
     keep_moved_values_quantised(model)
     quantise_biases(model)
-    if engine == "openvino":
+    if engine == "onnxruntime":
+        group_pixels(model)
+    else:
         round_before_sums(model)
     save_onnx(model, path, contract_metadata(module, "int8"))
 

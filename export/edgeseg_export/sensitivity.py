@@ -88,7 +88,7 @@ def measure_sensitivity(
     if RECIPE_KEY not in about:
         raise ModelFileError(f"{int8_file} does not say how it was quantised; make it with this version's export")
     base = prepare(float_file, equalised=bool(json.loads(about[RECIPE_KEY])["recipe"]["equalised"]))
-    rounding = read_rounding(int8)
+    rounding = read_rounding(int8, base)
     layers = find_layers(base)
     rows = []
     with tempfile.TemporaryDirectory() as folder:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from edgeseg_export.graph import constants_of, drop_unused_constants
+from edgeseg_export.grouped_pixels import OF_GROUPS, narrow
 from edgeseg_export.layers import Layer
 from edgeseg_runtime.errors import ModelFileError
 
@@ -42,8 +43,11 @@ class Rounding:
     """Weights by the name they have in the float file."""
 
 
-def read_rounding(int8: ModelProto) -> Rounding:
-    """Collect the scales, zero points and rounded weights of a QDQ graph."""
+def read_rounding(int8: ModelProto, model: ModelProto) -> Rounding:
+    """Collect the scales, zero points and rounded weights of a QDQ graph, as they fit into the float graph `model`.
+
+    Raises ModelFileError when a rounded weight is not in the float graph: the files are not of one source.
+    """
     constants = constants_of(int8)
     activations: dict[str, tuple[Array, Array]] = {}
     weights: dict[str, Weights] = {}
@@ -55,21 +59,33 @@ def read_rounding(int8: ModelProto) -> Rounding:
             if values.dtype == np.int8:
                 axis = next((item.i for item in node.attribute if item.name == "axis"), 1)
                 scale, zero_point = _constant(constants, node.input[1]), _constant(constants, node.input[2])
-                weights[node.input[0].removesuffix(SUFFIX)] = Weights(values, scale, zero_point, axis)
+                name = node.input[0].removesuffix(OF_GROUPS).removesuffix(SUFFIX)
+                weights[name] = Weights(values, scale, zero_point, axis)
+    floats = constants_of(model)
+    if foreign := weights.keys() - floats.keys():
+        raise ModelFileError(f"the float file has no weights {sorted(foreign)[0]!r}; it is not what int8 was made of")
+    for node in model.graph.node:
+        if node.op_type == "Conv" and node.input[1] in weights:
+            name = node.input[1]
+            weights[name] = _of_single_pixels(weights[name], floats[name].dims, node)
     return Rounding(activations, weights)
 
 
-def round_one(model: ModelProto, rounding: Rounding, layer: Layer) -> ModelProto | None:
-    """Return the float graph with what `layer` reads, holds and writes rounded; None if int8 rounds none of it.
+def _of_single_pixels(held: Weights, shape: Sequence[int], convolution: NodeProto) -> Weights:
+    """Return a first convolution's weights as they are in the float file."""
+    if held.values.shape == tuple(shape):
+        return held
+    pads = next((item.ints for item in convolution.attribute if item.name == "pads"), (0, 0, 0, 0))
+    values = narrow(held.values, shape, padding=pads[1])
+    scale, zero_point = (item[: shape[0]] if item.ndim else item for item in (held.scale, held.zero_point))
+    return Weights(values, scale, zero_point, held.axis)
 
-    Raises ModelFileError when a rounded weight is not in the float graph: the files are not of one source.
-    """
+
+def round_one(model: ModelProto, rounding: Rounding, layer: Layer) -> ModelProto | None:
+    """Return the float graph with what `layer` reads, holds and writes rounded; None if int8 rounds none of it."""
     opened = ModelProto()
     opened.CopyFrom(model)
     graph = opened.graph
-    constants = {item.name: item for item in graph.initializer}
-    if foreign := rounding.weights.keys() - constants.keys():
-        raise ModelFileError(f"the float file has no weights {sorted(foreign)[0]!r}; it is not what int8 was made of")
     mine = [node for node in graph.node if node.name in layer.nodes]
     read = {name for node in mine for name in node.input}
     written = {name for node in mine for name in node.output}

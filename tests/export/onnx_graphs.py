@@ -85,3 +85,13 @@ def optimised_kinds(file: Path, written: Path) -> list[str]:
     options.log_severity_level = 3  # it remarks that the optimised file fits this machine only
     onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     return kinds(onnx.load(written))
+
+
+def pixels_read_as_one(model: ModelProto) -> int:
+    """Return how many pixels of the frame are one further on."""
+    frame = model.graph.input[0].name
+    reader = next(node for node in model.graph.node if frame in node.input)
+    if reader.op_type != "Reshape":
+        return 1
+    shape = next(item for item in model.graph.initializer if item.name == reader.input[1])
+    return int(numpy_helper.to_array(shape)[-1]) // 3

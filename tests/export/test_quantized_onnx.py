@@ -29,7 +29,7 @@ from edgeseg_runtime.engines.base import as_batch
 from edgeseg_runtime.engines.load_openvino import load_openvino
 from edgeseg_runtime.preprocess import Image, to_input
 from edgeseg_runtime.segmenter import Segmenter
-from tests.export.onnx_graphs import optimised_kinds
+from tests.export.onnx_graphs import optimised_kinds, pixels_read_as_one
 
 FILES = ("onnx-int8/model.onnx", "openvino-int8/model.xml")
 
@@ -218,6 +218,7 @@ class TestOnnx:
         kinds = [node.op_type for node in model.graph.node]
         assert "Cast" not in kinds and "Sub" not in kinds
         assert model.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
+        assert pixels_read_as_one(model) == 4
 
 
 class TestOpenVino:

@@ -99,8 +99,9 @@ class TestMeasured:
 class TestRounding:
     def test_weights_are_what_the_definition_says(self, int8: Path, trained: Any) -> None:
         """DequantizeLinear, as ONNX defines it: (x - zero point) · scale, a scale for each output channel."""
-        original = {i.name: numpy_helper.to_array(i) for i in prepare(trained.onnx, equalised=False).graph.initializer}
-        rounding = read_rounding(onnx.load(int8))
+        base = prepare(trained.onnx, equalised=False)
+        original = {item.name: numpy_helper.to_array(item) for item in base.graph.initializer}
+        rounding = read_rounding(onnx.load(int8), base)
         assert rounding.weights
         for name, held in rounding.weights.items():
             assert (held.values.dtype.name, held.axis, held.scale.shape) == ("int8", 0, original[name].shape[:1])
@@ -113,7 +114,7 @@ class TestRounding:
     def test_all_layers_but_one_are_untouched(self, int8: Path, trained: Any) -> None:
         base = prepare(trained.onnx, equalised=False)
         layer = find_layers(base)[-2]
-        variant = round_one(base, read_rounding(onnx.load(int8)), layer)
+        variant = round_one(base, read_rounding(onnx.load(int8), base), layer)
         assert variant is not None
         onnx.checker.check_model(variant)
         before = {item.name: item.SerializeToString() for item in base.graph.initializer}

@@ -96,7 +96,7 @@ def test_the_error_in_db_is_that_of_the_class_scores(
 ) -> None:
     base = prepare(things.onnx, equalised=False)
     layer = next(layer for layer in find_layers(base) if layer.name == found.ranking[0])
-    variant = round_one(base, read_rounding(onnx.load(int8)), layer)
+    variant = round_one(base, read_rounding(onnx.load(int8), base), layer)
     assert variant is not None
     onnx.save(variant, tmp_path / "one.onnx")
     mine, theirs = (scores(file, frames) for file in (things.onnx, tmp_path / "one.onnx"))
