@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeseg_runtime.decode import ScoreDecoder, contenders
+from edgeseg_runtime.contenders import everywhere
+from edgeseg_runtime.decode import ScoreDecoder, Span
 from edgeseg_runtime.errors import ScoresError
 
 Array = npt.NDArray[Any]
@@ -25,6 +26,16 @@ def random_scores(classes: int, height: int, width: int, seed: int, scale: float
     rng = np.random.default_rng(seed)
     level = rng.normal(0, 2, (classes, 1, 1))
     return ((rng.normal(size=(classes, height, width)) + level) * scale).astype(np.float32)
+
+
+def patchy_scores(classes: int, height: int, width: int, seed: int) -> Array:
+    """Scores of classes that each fall off around a place of theirs, as things in a picture do."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:height, :width]
+    places = rng.uniform(0, (height, width), (classes, 2))
+    distances = [np.hypot(rows - row, columns - column) for row, column in places]
+    scores: Array = rng.normal(0, 0.3, (classes, height, width)) - distances
+    return scores.astype(np.float32)
 
 
 def weights(small: int, large: int) -> Array:
@@ -117,28 +128,28 @@ def test_one_class_out_of_scale_does_not_spoil_the_others() -> None:
 
 
 @settings(max_examples=200)
-@given(st.integers(1, 10), sides, sides, st.integers(1, 8), seeds, st.sampled_from([1e-6, 1.0, 1e6]))
-def test_contenders_never_drop_a_class_that_wins_anywhere(
-    classes: int, h: int, w: int, factor: int, seed: int, scale: float
-) -> None:
-    scores = random_scores(classes, h, w, seed, scale)
-    winners = set(np.unique(upsample(scores, h * factor, w * factor).argmax(axis=0)))
-    found = contenders(scores)
-    assert winners <= set(found.tolist())
-    assert (np.diff(found) > 0).all()
+@given(st.integers(1, 8), sides, sides, st.sampled_from([4, 6, 8, 16]), seeds)
+def test_parts_of_planes_give_what_whole_planes_give(classes: int, h: int, w: int, factor: int, seed: int) -> None:
+    scores = patchy_scores(classes, h, w, seed)
+    size = h * factor, w * factor
+    mask = ScoreDecoder(*size)(scores)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgeseg_runtime.decode.contenders", lambda scores: everywhere(*scores.shape))
+        np.testing.assert_array_equal(mask, ScoreDecoder(*size)(scores))
+    assert_is_argmax(mask, upsample(scores, *size))
 
 
-def test_contenders_drop_classes_that_are_nowhere_near() -> None:
-    scores = np.zeros((4, 8, 8), np.float32)
-    scores[1], scores[2, 3, 3] = -5, 9  # class 1 is below class 0 everywhere; class 2 wins in one cell; 3 ties with 0
-    assert contenders(scores).tolist() == [0, 2, 3]
-
-
-def test_contenders_hold_for_images_taller_than_16_bits() -> None:
-    scores = np.zeros((255, 200, 2), np.float32)  # 51,000 rows when the planes are stacked
-    scores[254, 199, 1] = 1
-    assert 254 in contenders(scores)
-    assert ScoreDecoder(600, 6)(scores)[-1, -1] == 254
+@given(sides, st.integers(1, 20), st.data())
+def test_a_span_holds_the_pixels_that_only_its_cells_make(cells: int, factor: int, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, cells - 1))
+    last = data.draw(st.integers(first, cells - 1))
+    matrix = weights(cells, cells * factor)
+    span = Span.of(first, last, cells, cells * factor)
+    made = np.flatnonzero((matrix[:, : span.cells.start] == 0).all(1) & (matrix[:, span.cells.stop :] == 0).all(1))
+    if last > first or first == 0 or last == cells - 1:
+        np.testing.assert_array_equal(made, np.arange(cells * factor)[span.pixels])
+    alone = weights(span.cells.stop - span.cells.start, span.enlarged)
+    np.testing.assert_array_equal(alone[span.inner], matrix[span.pixels, span.cells])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
