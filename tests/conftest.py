@@ -37,6 +37,12 @@ def leave_child_signals_as_they_were() -> Iterator[None]:
     signal.signal(signal.SIGCHLD, before)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c_is_heard() -> None:
+    """Give SIGINT its effect back: a shell that runs the tests in the background has it ignored, by children too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class TinyModel(Protocol):
     """Writes an ONNX model of no weights; see `tiny_model`."""
 
