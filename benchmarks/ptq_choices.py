@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -110,42 +111,42 @@ def compare_choices(run: Path, config: ChoicesConfig) -> Iterator[Row]:
         for engine, name in (("onnxruntime", "model.onnx"), ("openvino", "model.xml")):
             expected, base = score(folder / name, data, indices)
             yield Row(engine, FLOAT, base, 0.0, 1.0, 0.0)
-            for choice, make in choices(engine, source, module, list(pictures)):
+            for choice, make, shared in choices(engine, source, module, list(pictures)):
                 started = perf_counter()
                 make(folder / "int8" / name)
-                seconds = perf_counter() - started
+                seconds = shared + perf_counter() - started
                 masks, iou = score(folder / "int8" / name, data, indices)
                 same = Masks().share(expected, masks)
                 note(f"{run.name}, {engine}, {choice}: {100 * iou:.2f} % mIoU, {100 * same:.2f} % the same pixels")
                 yield Row(engine, choice, iou, 100 * (base - iou), same, round(seconds, 1))
 
 
-def choices(engine: str, source: Path, module: Deployable, pictures: list[Image]) -> Iterator[tuple[str, Write]]:
-    """Yield every choice of an engine, and, last, what export would choose."""
+def choices(engine: str, source: Path, module: Deployable, pictures: list[Image]) -> Iterator[tuple[str, Write, float]]:
+    """Yield every choice of an engine, and, last, what export would choose.
+
+    With each come the seconds that were already spent on it, together with others.
+    """
     if engine == "onnxruntime":
         for equalised in (False, True):
+            started = perf_counter()
+            quantiser = OrtQuantiser(source, module, pictures, equalised=equalised)
+            shared = perf_counter() - started
             for corrected in (False, True):
                 for rule in RULES:
                     recipe = Recipe(rule, equalised, corrected)
-                    yield str(recipe), _ort(source, module, pictures, recipe)
+                    yield str(recipe), partial(quantiser.write, recipe=recipe), shared
 
         def chosen(path: Path) -> None:
             best = choose_ort(source, module, pictures)
             best.quantiser.write(path, best.recipe)
 
-        yield CHOSEN, chosen
+        yield CHOSEN, chosen, 0.0
         return
     for equalised in (False, True):
-        quantiser = OpenVinoQuantiser(source, module, pictures, equalised=equalised)
-        yield f"NNCF{', equalised' if equalised else ''}", quantiser.write
-    yield CHOSEN, lambda path: choose_openvino(source, module, pictures, ()).quantiser.write(path)
-
-
-def _ort(source: Path, module: Deployable, pictures: list[Image], recipe: Recipe) -> Write:
-    def write(path: Path) -> None:
-        OrtQuantiser(source, module, pictures, equalised=recipe.equalised).write(path, recipe)
-
-    return write
+        started = perf_counter()
+        openvino = OpenVinoQuantiser(source, module, pictures, equalised=equalised)
+        yield f"NNCF{', equalised' if equalised else ''}", openvino.write, perf_counter() - started
+    yield CHOSEN, lambda path: choose_openvino(source, module, pictures, ()).quantiser.write(path), 0.0
 
 
 def score(file: Path, data: SegmentationData, indices: list[int]) -> tuple[list[Mask], float]:
