@@ -77,8 +77,8 @@ def group_pixels(model: ModelProto) -> int:
     after = {}
     for stem in stems:
         _widen(model, stem, pixels)
-        nodes = _ungroup(model, stem, width // stem.stride)
-        after[nodes[0].input[0]] = nodes
+        back = _ungroup(model, stem, width // stem.stride)
+        after[back[0].input[0]] = back
     nodes = []
     for node in model.graph.node:
         name = node.output[0]

@@ -175,7 +175,7 @@ class TestGroupPixels:
             model_of([stem("y"), ([helper.make_node("Neg", ["dq"], ["z"])], {})], "y", "z"),
             model_of([stem("y"), ([helper.make_node("Neg", ["y_w"], ["z"])], {})], "y", "z"),
         ],
-        ids=["open width", "width", "no outputs at the end", "depthwise", "dilated", "float", "reader", "kernel read"],
+        ids=["open width", "width", "no outputs at the end", "depthwise", "dilated", "output", "reader", "kernel read"],
     )
     def test_others_are_left_alone(self, model: ModelProto) -> None:
         before = model.SerializeToString(deterministic=True)
