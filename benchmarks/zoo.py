@@ -5,8 +5,8 @@
     python benchmarks/zoo.py runs/zoo/unet runs/zoo/bricknet_s --bench runs/zoo/bench.json --out zoo.json
 
 Reads what the verbs left; measures nothing itself. Runs that the file holds already are replaced, others stay, and the
-table says which of them were measured in another bench: only figures of one bench can be compared. Without a run the
-table of the file is printed and drawn again.
+table says which of them were measured in another bench: milliseconds can be compared within one bench only, multiples
+of a run that all benches hold across them. Without a run the table of the file is printed and drawn again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edgeseg_bench.subjects import EXPORT
 from edgeseg_runtime.errors import UserError
 from edgeseg_runtime.files import write_json
 from run_facts import BENCH, bench_facts, read_left, run_facts
-from zoo_table import int8_points, markdown
+from zoo_table import REFERENCE, REFERENCE_MS, fastest_ms, int8_points, markdown
 
 RESULT = Path(__file__).parent / "results" / "camvid_zoo.json"
 
@@ -50,7 +50,8 @@ def zoo(*runs: Path, config: ZooConfig | None = None) -> None:
     document = read_left(config.out) if config.out.is_file() else {"remark": "", "benches": {}, "runs": []}
     if runs:
         bench = read_left(config.bench or runs[0] / EXPORT / BENCH)
-        document = merged(document, [zoo_row(run, bench) for run in runs], bench_facts(bench))
+        rows = [zoo_row(run, bench) for run in runs]
+        document = merged(document, rows, bench_facts(bench) | reference_facts(rows))
     if not document["runs"]:
         raise UserError(f"{config.out} holds no run yet; name some (--help)")
     if config.remark is not None:
@@ -75,6 +76,13 @@ def zoo_row(run: Path, bench: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def reference_facts(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Return what is kept of the reference with its bench, whose own row a later bench may replace."""
+    reference = next((row for row in rows if row["run"] == REFERENCE), None)
+    time = fastest_ms(reference) if reference else None
+    return {REFERENCE_MS: time} if time else {}
+
+
 def merged(document: dict[str, Any], rows: Sequence[dict[str, Any]], bench: dict[str, Any]) -> dict[str, Any]:
     """Return the document with new rows, which take the place of those of the same name; the best comes first.
 
@@ -88,7 +96,8 @@ def merged(document: dict[str, Any], rows: Sequence[dict[str, Any]], bench: dict
     if len(scored) > 1:
         told = "; ".join(f"{run} on {pictures}" for pictures, run in scored.items())
         raise UserError(f"runs of one table are scored on the same pictures, and not {told}: use another --out")
-    benches = document["benches"] | {bench["made"]: bench}
+    benches = document["benches"]
+    benches = benches | {bench["made"]: benches.get(bench["made"], {}) | bench}
     used = {row["bench"] for row in every.values()}
     return {
         "remark": document["remark"],

@@ -9,11 +9,16 @@ from edgeseg_bench.report import Row
 from run_facts import MEASURED
 from table_cells import RUN_HEADERS, THREADS, Measured, fastest_files, measured, pair, run_cells
 
+REFERENCE = "bricknet_s"
+"""Run that every bench of a zoo should hold: multiples of its time can be compared across benches."""
+REFERENCE_MS = "reference_ms"
+"""Milliseconds of its fastest int8 file, among the facts of a bench that held it."""
 HEADERS = (
     "run",
     *RUN_HEADERS,
     "float32, ms",
     "int8, ms",
+    f"int8, × {REFERENCE}",
     "mIoU of int8",
     "same pixels, float32",
     "same pixels, int8",
@@ -31,29 +36,38 @@ def markdown(document: dict[str, Any]) -> str:
         name = f"**{run['run']}**" if run["run"] in best else run["run"]
         mark = f" ({_letter(benches, run['bench'])})" if len(benches) > 1 else ""
         name += " {}×{}".format(*run["size"]) if len(sizes) > 1 else ""
-        lines.append("| " + " | ".join([name + mark, *_cells(run)]) + " |")
+        lines.append("| " + " | ".join([name + mark, *_cells(run, document["benches"][run["bench"]])]) + " |")
     if len(benches) > 1:
         told = ", ".join(f"({_letter(benches, made)}) {made}" for made in benches)
-        lines += ["", f"Measured in several benches, which are not to be compared with each other: {told}."]
+        lines += [
+            "",
+            f"Measured in several benches, whose milliseconds are not to be compared with each other: {told}.",
+        ]
     return "\n".join(lines)
 
 
 def on_front(document: dict[str, Any]) -> set[str]:
-    """Return the runs with an int8 file that no other of the same bench is better than in one thing and worse in none.
+    """Return the runs with an int8 file that no comparable other is better than in one thing and worse in none.
 
-    The two things are its latency on one thread and its mIoU.
+    The two things are its latency on one thread and its mIoU. Comparable are all that were measured beside the
+    reference, and else those of one bench.
     """
-    names: set[str] = set()
-    for made in document["benches"]:
-        found = [
-            (run["run"], case["p50_ms"], item["mean_iou"])
-            for run in document["runs"]
-            if run["bench"] == made
+    comparable: dict[str, list[tuple[str, float, float]]] = {}
+    for run in document["runs"]:
+        reference = document["benches"][run["bench"]].get(REFERENCE_MS)
+        comparable.setdefault(REFERENCE if reference else run["bench"], []).extend(
+            (run["run"], case["p50_ms"] / (reference or 1), item["mean_iou"])
             for item, case in measured(run, "int8")
             if case["threads"] == THREADS
-        ]
-        names |= {found[index][0] for index in front([(cost, value) for _, cost, value in found])}
-    return names
+        )
+    return {
+        found[index][0] for found in comparable.values() for index in front([(cost, value) for _, cost, value in found])
+    }
+
+
+def fastest_ms(run: dict[str, Any]) -> float | None:
+    """Return the milliseconds of a run's fastest int8 file on one thread; None where none passed its gate."""
+    return min((float(case["p50_ms"]) for _, case in filter(None, fastest_files(run, "int8"))), default=None)
 
 
 def int8_points(document: dict[str, Any]) -> list[Row]:
@@ -73,16 +87,21 @@ def int8_points(document: dict[str, Any]) -> list[Row]:
     ]
 
 
-def _cells(run: dict[str, Any]) -> list[str]:
+def _cells(run: dict[str, Any], bench: dict[str, Any]) -> list[str]:
     float32, int8 = fastest_files(run, "float32"), fastest_files(run, "int8")
     return [
         *run_cells(run),
         pair(float32, lambda _, case: f"{case['p50_ms']:.2f}"),
         pair(int8, lambda _, case: f"{case['p50_ms']:.2f}"),
+        _multiple(fastest_ms(run), bench.get(REFERENCE_MS)),
         pair(int8, lambda item, _: f"{100 * item['mean_iou']:.2f}"),
         *(pair(files, lambda item, _: f"{100 * item['agreement']:.2f} %") for files in (float32, int8)),
         f"{_megabytes(float32)} / {_megabytes(int8)}",
     ]
+
+
+def _multiple(own: float | None, reference: float | None) -> str:
+    return f"{own / reference:.2f}" if own and reference else "–"
 
 
 def _megabytes(files: list[Measured | None]) -> str:

@@ -19,7 +19,7 @@ from edgeseg_runtime.errors import UserError
 from tests.bench.left_runs import CONTRACT, LABELS, make_bench, make_run, net, times
 from training_facts import started_from, training_minutes
 from zoo import ZooConfig
-from zoo_table import markdown
+from zoo_table import REFERENCE, markdown
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_the_table_holds_what_was_left(
     parameters, macs = f"{row['parameters'] / 1e6:.2f}", f"{row['macs'] / 1e9:.2f}"
     assert cells["**small**"] == [
         "scratch, 50 of 60 epochs, time unknown", parameters, macs, "60.00 [58.00, 63.00]", "8.00 / 7.00",
-        "5.25 / 3.50", "59.00 / 59.00", "100.00 % / 100.00 %", "98.70 % / 98.70 %", "4.0 / 1.5",
+        "5.25 / 3.50", "–", "59.00 / 59.00", "100.00 % / 100.00 %", "98.70 % / 98.70 %", "4.0 / 1.5",
     ]  # fmt: skip
     assert cells["**large**"][4] == "40.00 / 30.50"
     assert len(lines) == 4  # one bench: nothing is said of several
@@ -112,12 +112,37 @@ def test_a_new_run_takes_its_old_rows_place_and_others_stay(
     assert (after["small"]["mean_iou"], after["small"]["bench"]) == (0.65, "friday")
     shown = capsys.readouterr().out
     assert "**small** (a)" in shown and "**large** (b)" in shown  # each is on the front of its own bench
-    assert "not to be compared with each other: (a) friday, (b) monday" in shown
+    assert "milliseconds are not to be compared with each other: (a) friday, (b) monday" in shown
     assert json.loads(out.read_text(encoding="utf-8"))["remark"] == "a remark"
     zoo.zoo(config=ZooConfig(out=out))  # the table again
     assert capsys.readouterr().out == shown
     zoo.zoo(large, config=ZooConfig(make_bench(friday, "friday", {large: times(1, 1, 1, 1)}), out))
     assert list(json.loads(out.read_text(encoding="utf-8"))["benches"]) == ["friday"]  # nothing refers to the other
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_runs_of_several_benches_are_compared_by_what_was_measured_beside_them(
+    tmp_path: Path, small: Path, large: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = make_run(tmp_path / REFERENCE, 0.65)
+    runs = {common: times(8, 8, 8, 4), small: times(8, 8, 8, 3)}
+    zoo.zoo(*runs, config=ZooConfig(make_bench(tmp_path / "a.json", "monday", runs), out))
+    runs = {common: times(9, 9, 9, 5), large: times(9, 9, 25, 20)}  # the same net on a slower day
+    bench = make_bench(tmp_path / "b.json", "tuesday", runs)
+    zoo.zoo(*runs, config=ZooConfig(bench, out))
+    capsys.readouterr()
+    slow = make_run(tmp_path / "slow", 0.6)
+    alone = {slow: times(9, 9, 9, 4.5)}  # of fewer ms than its fellow, but not of fewer than small in the other bench
+    zoo.zoo(slow, config=ZooConfig(make_bench(tmp_path / "b.json", "tuesday", alone), out))  # keeps the reference's
+    rows = {
+        line.split("|")[1].strip(): line.split("|")[8].strip() for line in capsys.readouterr().out.splitlines()[2:6]
+    }
+    assert rows == {
+        "**large** (b)": "4.00",
+        f"**{REFERENCE}** (b)": "1.00",
+        "**small** (a)": "0.75",
+        "slow (b)": "0.90",
+    }
 
 
 @pytest.mark.usefixtures("undrawn")
