@@ -89,8 +89,8 @@ def _objects(source: SourceConfig, out: Path, *, skip_bad: bool, workers: int) -
 
 def _classes(source: SourceConfig, out: Path, *, skip_bad: bool, workers: int) -> Written:
     from edgeseg.data.convert import folder_splits, write_folder
-    from edgeseg.data.folder import SPLITS, WHOLE
     from edgeseg.data.items import open_collection
+    from edgeseg.data.split_names import SPLITS, WHOLE
 
     collection = open_collection(source.data, format=source.format, splits=[source.split] if source.split else [])
     names = folder_splits(collection.splits)

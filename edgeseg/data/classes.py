@@ -4,7 +4,7 @@ One file in the data set's folder says it:
 
 - `classes.csv` (or `class_dict.csv`): a header and the columns name, r, g, b; also `index`, the number in the masks,
   and `ignore` (1 or 0). Only `name` must be there.
-- `classes.txt`: one name a line; the first is number 0.
+- `classes.txt`: one name a line; the first is number 0. A line that begins with # is a remark, here and below.
 - `labelmap.txt`: lines of `name:r,g,b::`, as CVAT writes them.
 - `label_colors.txt`: lines of `r g b name`, as CamVid has them.
 
@@ -14,13 +14,14 @@ A class called void, ignore, ignored, unlabelled or unlabeled is ignored, unless
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.data.base import IGNORE, Rgb
-from edgeseg.data.files import read_lines
+from edgeseg.data.files import read_lines, read_names, read_text
 from edgeseg.data.masks import MAX_CLASSES, MaskReader
 from edgeseg_runtime.contract import Label, voc_color
 from edgeseg_runtime.errors import DatasetError
@@ -106,7 +107,7 @@ def _read_labelmap(path: Path) -> ClassTable:
 
 
 def _read_names(path: Path) -> ClassTable:
-    return _ordered(path, [(line, None) for _, line in read_lines(path)])
+    return _ordered(path, [(name, None) for name in read_names(path)])
 
 
 def _ordered(path: Path, rows: Sequence[tuple[str, Rgb | None]]) -> ClassTable:
@@ -116,26 +117,23 @@ def _ordered(path: Path, rows: Sequence[tuple[str, Rgb | None]]) -> ClassTable:
 
 def _read_csv(path: Path) -> ClassTable:
     rows = []
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.DictReader(handle, skipinitialspace=True)
-        columns = [column.strip().lower() for column in reader.fieldnames or ()]
-        reader.fieldnames = columns
-        if "name" not in columns:
-            raise DatasetError(
-                f"{path}: the first line must name the columns name, r, g, b; got {', '.join(columns)!r}"
-            )
-        for position, raw in enumerate(reader):
-            line = reader.line_num
-            values = {key: (value or "").strip() for key, value in raw.items() if isinstance(key, str)}
-            rgb = [values.get(channel, "") for channel in "rgb"]
-            color = _color(rgb, path, line) if any(rgb) else None
-            number = values.get("index") or str(position)
-            if not number.isdecimal() or int(number) > 65535:
-                raise DatasetError(f"{path}:{line}: index must be a number in 0..65535, got {number!r}")
-            ignored = values["name"].lower() in VOID_NAMES
-            if "ignore" in columns:
-                ignored = _flag(values["ignore"], path, line)
-            rows.append(Row(values["name"], color, int(number), ignored))
+    reader = csv.DictReader(io.StringIO(read_text(path)), skipinitialspace=True)
+    columns = [column.strip().lower() for column in reader.fieldnames or ()]
+    reader.fieldnames = columns
+    if "name" not in columns:
+        raise DatasetError(f"{path}: the first line must name the columns name, r, g, b; got {', '.join(columns)!r}")
+    for position, raw in enumerate(reader):
+        line = reader.line_num
+        values = {key: (value or "").strip() for key, value in raw.items() if isinstance(key, str)}
+        rgb = [values.get(channel, "") for channel in "rgb"]
+        color = _color(rgb, path, line) if any(rgb) else None
+        number = values.get("index") or str(position)
+        if not number.isdecimal() or int(number) > 65535:
+            raise DatasetError(f"{path}:{line}: index must be a number in 0..65535, got {number!r}")
+        ignored = values["name"].lower() in VOID_NAMES
+        if "ignore" in columns:
+            ignored = _flag(values["ignore"], path, line)
+        rows.append(Row(values["name"], color, int(number), ignored))
     return ClassTable(path, tuple(rows), numbered="index" in columns)
 
 

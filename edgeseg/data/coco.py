@@ -17,6 +17,7 @@ from edgeseg.data.drawn import PaintedTruth
 from edgeseg.data.files import Layout, MaskFiles, Pair, Pairing, Problem, ReadTruth, in_name_order, pair_folders
 from edgeseg.data.masks import MAX_CLASSES, MaskReader
 from edgeseg.data.named import check_names, named_classes
+from edgeseg.data.split_names import SPLIT_NAMES, WHOLE
 from edgeseg_runtime.contract import Label, voc_color
 from edgeseg_runtime.errors import DatasetError
 
@@ -26,8 +27,7 @@ LOOKED_FOR = (
 )
 LOOKED_FOR_PANOPTIC = "COCO panoptic: annotations/panoptic_SPLIT.json + annotations/panoptic_SPLIT/*.png"
 LOOKED_FOR_STUFF = "COCO stuff: annotations/stuff_SPLIT.json + annotations/stuff_SPLIT_pixelmaps/*.png"
-WHOLE = "all"
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test", "default": WHOLE}
+_SPLITS = SPLIT_NAMES | {"default": WHOLE}
 _NEEDED = {"images", "categories"}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from edgeseg.data.base import BadFileError, Rgb, ShapeError
 from edgeseg.data.files import Size
 from edgeseg.data.jsonfiles import list_items, read_span
-from edgeseg.data.shapes import need, told_as
+from edgeseg.data.shapes import need, optional_size, told_as
 
 _KEPT = 4
 
@@ -91,7 +91,7 @@ def _read_index(path: Path, _changed: int, _size: int) -> CocoIndex:
                 key = _key(value, "id")
                 if key in images:
                     raise ShapeError("its id is given twice")
-                images[key] = CocoImage(need(value, "file_name", str), _size_of(value))
+                images[key] = CocoImage(need(value, "file_name", str), optional_size(value, "height", "width"))
         elif name == "categories":
             with told_as(path, f"category {_id(value)}"):
                 if need(value, "id", int) in categories:
@@ -118,11 +118,6 @@ def _key(value: Any, name: str) -> str:
     if isinstance(value, dict) and isinstance(value.get(name), str):
         return str(value[name])
     return str(need(value, name, int))
-
-
-def _size_of(value: dict[str, Any]) -> Size | None:
-    size = value.get("height"), value.get("width")
-    return size if isinstance(size[0], int) and isinstance(size[1], int) else None  # type: ignore[return-value]
 
 
 def _rgb(value: Any) -> Rgb | None:

@@ -42,8 +42,7 @@ class CocoShapes:
             with told_as(pair.mask, f"{image.name}, annotation {annotation.get('id', 'without id')}"):
                 label = category_index(annotation, self.classes)
                 box = stored_box(annotation)
-                crowd = annotation.get("iscrowd") in (1, True)
-                drawn.append(Drawn(label, segmentation(annotation, size), crowd, box=box))
+                drawn.append(Drawn(label, segmentation(annotation, size), is_crowd(annotation), box=box))
         return drawn
 
 
@@ -104,6 +103,14 @@ def stored_box(annotation: Any) -> tuple[float, float, float, float] | None:
                 raise ShapeError(f"its box has a negative size, {width:g}×{height:g}")
             return x, y, x + width, y + height
     return None
+
+
+def is_crowd(annotation: Any) -> bool:
+    """Return whether an annotation is of many things at once, whose pixels are ignored. Raises ShapeError."""
+    value = annotation.get("iscrowd", 0)
+    if value not in (0, 1):  # so that "1" is no object
+        raise ShapeError(f"'iscrowd' must be 0 or 1, got {value!r}")
+    return bool(value)
 
 
 def segmentation(annotation: Any, size: Size) -> Region:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from edgeseg.data.check import SHOWN
 from edgeseg.data.files import Problem
-from edgeseg.data.folder import SPLITS, WHOLE
 from edgeseg.data.folder_files import Job, Pictures, fill, name_jobs
 from edgeseg.data.items import Collection
+from edgeseg.data.split_names import SPLITS, WHOLE
 from edgeseg_runtime.errors import DatasetError, OutputError
 from edgeseg_runtime.files import atomic_path
 from edgeseg_runtime.progress import Progress, silent

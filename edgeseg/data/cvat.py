@@ -18,12 +18,12 @@ from edgeseg.data.files import Layout, Pair, Problem, Size, check_size, in_name_
 from edgeseg.data.named import NamedClasses, named_classes
 from edgeseg.data.polygons import Points, box, ellipse, fill, place
 from edgeseg.data.shapes import hex_color, number, points, told_as
+from edgeseg.data.split_names import SPLIT_NAMES, WHOLE
 from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.instances.rle import decode
 
-WHOLE = "all"
-_SPLITS = {"train": "train", "val": "val", "validation": "val", "valid": "val", "test": "test", "default": WHOLE}
+_SPLITS = SPLIT_NAMES | {"default": WHOLE}
 _NO_AREA = ("polyline", "points", "cuboid", "skeleton")
 _DRAWN = ("polygon", "box", "ellipse", "mask")
 _NO_GROUP = "0"
@@ -38,9 +38,15 @@ class CvatImage:
     """An `<image>` of the file."""
 
     name: str
-    split: str
+    subset: str
+    """As the file calls it."""
     size: Size
     shapes: tuple[Shape, ...]
+
+    @property
+    def split(self) -> str:
+        """What edgeseg calls its subset."""
+        return _SPLITS.get(self.subset.lower(), self.subset)
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ def recognise(root: Path) -> Layout | None:
     pairs: dict[str, list[Pair]] = {}
     problems: dict[str, list[Problem]] = {}
     for key, image in images.items():
-        folders = (root / "images", root / "images" / image.split, root)
+        folders = (root / "images", root / "images" / image.subset, root / "images" / image.split, root)
         picture = next((folder / image.name for folder in folders if (folder / image.name).is_file()), None)
         if picture is None:
             reason = f"lists the picture {image.name}, which is not there"
@@ -150,4 +156,4 @@ def _add_image(path: Path, element: ET.Element, images: dict[str, CvatImage]) ->
         key = f"{subset}/{name}"
         if not name or key in images:
             raise ShapeError("is listed twice" if name else "has no name")
-    images[key] = CvatImage(name, _SPLITS.get(subset.lower(), subset), size, shapes)
+    images[key] = CvatImage(name, subset, size, shapes)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edgeseg.data.files import Problem
 from edgeseg.data.items import Collection
+from edgeseg.data.split_names import split_folders
 from edgeseg_runtime.errors import ConfigError, DatasetError, OutputError
 from edgeseg_runtime.files import write_text
 
@@ -94,8 +95,13 @@ class Division:
 def write_lists(division: Division, out: Path) -> None:
     """Write SPLIT.txt files of names into `out`, as the folder reader takes them beside images/ and masks/.
 
-    Raises OutputError when one is there already, and DatasetError when names are not enough to find the pictures.
+    Raises OutputError when one is there already or its folders are divided, where nobody would read it, and
+    DatasetError when names are not enough to find the pictures.
     """
+    if split_folders(out) or any(split_folders(folder) for folder in out.glob("*/")):
+        raise OutputError(
+            f"{out} is divided into folders already, and lists beside them are not read; use --write link or copy"
+        )
     names = [item.name for item in division.collection.items]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

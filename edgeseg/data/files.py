@@ -18,6 +18,7 @@ FileSetT = TypeVar("FileSetT", bound="FileSet")
 DataT = TypeVar("DataT", covariant=True)
 Size = tuple[int, int]
 """Height and width in pixels."""
+NOT_READ = "its pictures are not read, for it is a folder in a folder of pictures: move them up"
 LOSSY_MASK = "a mask in a format that blurs labels: save it as PNG"
 
 
@@ -148,14 +149,35 @@ def list_pictures(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) ->
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
 
 
+def list_below(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> list[Path]:
+    """Return what `list_pictures` does, of the folders in `folder` too, in the order of their paths."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+
+
+def one_of_each_name(paths: Iterable[Path]) -> tuple[list[Path], list[Problem]]:
+    """Return the files without those that only their suffix tells from one before, and these as problems."""
+    kept: dict[Path, Path] = {}
+    first = [(path, kept.setdefault(path.with_suffix(""), path)) for path in paths]
+    twice = [Problem(path, f"has the same name as {one.name}: keep one of them") for path, one in first if path != one]
+    return list(kept.values()), twice
+
+
 def pair_folders(
     images: Path, masks: Path, *, stem_of_mask: Callable[[str], str] = str, only: frozenset[str] | None = None
 ) -> Pairing:
-    """Match pictures and masks by stem. `stem_of_mask` gives the picture's stem for the mask's; `only` limits both."""
-    pictures = {path.stem: path for path in list_pictures(images)}
-    found = {stem_of_mask(path.stem): path for path in list_pictures(masks, MASK_SUFFIXES)}
+    """Match pictures and masks by stem. `stem_of_mask` gives the picture's stem for the mask's; `only` limits both.
+
+    A name that two files of a folder have is a problem, and so are pictures in folders of `images`: they are not read.
+    """
+    named, twice = one_of_each_name(list_pictures(images))
+    drawn, drawn_twice = one_of_each_name(list_pictures(masks, MASK_SUFFIXES))
+    pictures = {path.stem: path for path in named}
+    found = {stem_of_mask(path.stem): path for path in drawn}
     lossy = {stem_of_mask(path.stem): path for path in list_pictures(masks, (".jpg", ".jpeg", ".webp"))}
-    pairs, problems = [], []
+    doubled = [*twice, *drawn_twice]
+    pairs, problems = [], [item for item in doubled if only is None or stem_of_mask(item.path.stem) in only]
+    problems += [Problem(folder, NOT_READ) for folder in sorted(images.iterdir()) if only is None and _holds(folder)]
     for stem in sorted(only if only is not None else pictures.keys() | found.keys()):
         if stem in pictures and stem in found:
             pairs.append(Pair(pictures[stem], found[stem]))
@@ -170,10 +192,23 @@ def pair_folders(
     return Pairing(tuple(pairs), tuple(problems))
 
 
-def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of a text file that are not blank, with their numbers. Raises DatasetError if it is no text."""
+def _holds(folder: Path) -> bool:
+    return folder.is_dir() and not folder.name.startswith(".") and bool(list_below(folder))
+
+
+def read_text(path: Path) -> str:
+    """Return what a text file holds. Raises DatasetError if it is no text."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: not a text file in UTF-8 that can be read") from error
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Return the lines of a text file that are not blank, with their numbers. Raises DatasetError if it is no text."""
+    return [(number, line.strip()) for number, line in enumerate(read_text(path).splitlines(), 1) if line.strip()]
+
+
+def read_names(path: Path) -> list[str]:
+    """Return the names in a file that has one a line; what begins with # is a remark. Raises DatasetError."""
+    return [line for _, line in read_lines(path) if not line.startswith("#")]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgeseg.data.base import BadFileError, Rgb
 from edgeseg.data.classes import READERS, read_class_table
-from edgeseg.data.files import Layout, MaskFiles, Pairing, pair_folders, read_lines
+from edgeseg.data.files import Layout, MaskFiles, Pairing, Problem, pair_folders, read_lines
 from edgeseg.data.pictures import PICTURE_SUFFIXES, read_stored
+from edgeseg.data.split_names import SPLITS, WHOLE, split_folders
 from edgeseg_runtime.errors import DatasetError
 
-SPLITS = ("train", "val", "test")
-WHOLE = "all"
-"""The one split of a folder that is not divided."""
 IMAGE_FOLDERS = ("images", "JPEGImages")
 MASK_FOLDERS = ("masks", "labels", "annotations", "SegmentationClass")
 LIST_FOLDERS = (".", "ImageSets/Segmentation")
@@ -43,48 +42,56 @@ def recognise(root: Path) -> Layout | None:
 
 
 def _split_inside(root: Path) -> dict[str, Pairing]:
-    pair = _image_and_mask_folder(root)
-    if pair is None:
-        return {}
-    images, masks = pair
-    return _existing({split: (images / split, masks / split) for split in SPLITS})
+    images, masks = _one_of(root, IMAGE_FOLDERS), _one_of(root, MASK_FOLDERS)
+    return _matched(split_folders(images), split_folders(masks)) if images and masks else {}
 
 
 def _split_outside(root: Path) -> dict[str, Pairing]:
-    found = {split: _image_and_mask_folder(root / split) for split in SPLITS}
-    return _existing({split: pair for split, pair in found.items() if pair is not None})
+    images, masks = (
+        {split: found for split, folder in split_folders(root).items() if (found := _one_of(folder, names))}
+        for names in (IMAGE_FOLDERS, MASK_FOLDERS)
+    )
+    return _matched(images, masks)
 
 
 def _split_suffix(root: Path) -> dict[str, Pairing]:
-    return _existing({split: (root / split, root / f"{split}annot") for split in SPLITS})
+    images = split_folders(root)
+    masks = {split: root / f"{folder.name}annot" for split, folder in images.items()}
+    return _matched(images, {split: folder for split, folder in masks.items() if folder.is_dir()})
 
 
 def _flat(root: Path) -> dict[str, Pairing]:
-    pair = _image_and_mask_folder(root)
-    if pair is None:
+    images, masks = _one_of(root, IMAGE_FOLDERS), _one_of(root, MASK_FOLDERS)
+    if images is None or masks is None:
         return {}
     candidates = [(split, root / folder / f"{split}.txt") for split in SPLITS for folder in LIST_FOLDERS]
     lists = {split: path for split, path in candidates if path.is_file()}
     if not lists:
-        return {WHOLE: pair_folders(*pair)}
-    return {split: pair_folders(*pair, only=_stems(path)) for split, path in lists.items()}
+        return {WHOLE: pair_folders(images, masks)}
+    return {split: pair_folders(images, masks, only=_stems(path)) for split, path in lists.items()}
 
 
-def _image_and_mask_folder(root: Path) -> tuple[Path, Path] | None:
-    images = [root / name for name in IMAGE_FOLDERS if (root / name).is_dir()]
-    masks = [root / name for name in MASK_FOLDERS if (root / name).is_dir()]
-    if len(images) > 1 or len(masks) > 1:
-        several = images if len(images) > 1 else masks
-        raise DatasetError(f"{root} has {' and '.join(path.name for path in several)}: keep one")
-    return (images[0], masks[0]) if images and masks else None
+def _one_of(root: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the folder in `root` that has one of these names. Raises DatasetError where there are several."""
+    found = [root / name for name in names if (root / name).is_dir()]
+    if len(found) > 1:
+        raise DatasetError(f"{root} has {' and '.join(path.name for path in found)}: keep one")
+    return found[0] if found else None
 
 
-def _existing(folders: dict[str, tuple[Path, Path]]) -> dict[str, Pairing]:
-    return {
-        split: pair_folders(images, masks)
-        for split, (images, masks) in folders.items()
-        if images.is_dir() and masks.is_dir()
-    }
+def _matched(images: Mapping[str, Path], masks: Mapping[str, Path]) -> dict[str, Pairing]:
+    """Pair the splits' folders; nothing where no split has both. A test split without masks is none."""
+    if not images.keys() & masks.keys():
+        return {}
+    found = {}
+    for split in SPLITS:
+        if split in images and split in masks:
+            found[split] = pair_folders(images[split], masks[split])
+        elif split in images and split != "test":
+            found[split] = Pairing((), (Problem(images[split], "there is no folder of its masks"),))
+        elif split in masks:
+            found[split] = Pairing((), (Problem(masks[split], "there is no folder of its pictures"),))
+    return found
 
 
 def _stems(path: Path) -> frozenset[str]:

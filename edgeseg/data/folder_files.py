@@ -17,9 +17,9 @@ import cv2
 
 from edgeseg.data.base import BadFileError
 from edgeseg.data.files import Problem, read_pair
-from edgeseg.data.folder import WHOLE
 from edgeseg.data.indexed_png import indexed_png
 from edgeseg.data.items import Collection, Item, in_threads
+from edgeseg.data.split_names import WHOLE
 from edgeseg_runtime.contract import Label
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.progress import Progress

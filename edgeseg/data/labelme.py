@@ -14,15 +14,14 @@ from typing import Any
 
 from edgeseg.data.base import BadFileError, ShapeError
 from edgeseg.data.drawn import Drawn, PaintedTruth
-from edgeseg.data.files import Layout, Pair, Pairing, Problem, Size, check_size, list_pictures, read_lines
+from edgeseg.data.files import Layout, Pair, Pairing, Problem, Size, check_size, list_pictures, read_names
 from edgeseg.data.jsonfiles import read_json
 from edgeseg.data.named import NamedClasses, named_classes
 from edgeseg.data.polygons import box, ellipse, fill, place
-from edgeseg.data.shapes import embedded_mask, need, points, told_as
+from edgeseg.data.shapes import embedded_mask, need, optional_size, points, told_as
+from edgeseg.data.split_names import WHOLE, split_folders
 from edgeseg_runtime.instances.region import Region
 
-SPLITS = ("train", "val", "test")
-WHOLE = "all"
 _TABLES = ("labels.txt", "classes.txt")
 LOOKED_FOR = (
     "LabelMe: *.json beside their pictures, in the folder itself, SPLIT/ or annotations/; classes from labels.txt or"
@@ -41,8 +40,8 @@ class LabelmeShapes:
         content = read_json(pair.mask)
         with told_as(pair.mask, "the file"):
             shapes = need(content, "shapes", list)
-        stored = content.get("imageHeight"), content.get("imageWidth")
-        if None not in stored:
+            stored = optional_size(content, "imageHeight", "imageWidth")
+        if stored is not None:
             check_size(pair.mask, stored, size, "the annotation")
         drawn = []
         for number, shape in enumerate(shapes):
@@ -83,8 +82,7 @@ def recognise(root: Path) -> Layout | None:
     """Return the layout if `root` holds LabelMe files, else None. Raises DatasetError."""
     folders = _folders(root)
     files = {split: sorted(folder.glob("*.json")) for split, folder in folders.items()}
-    files = {split: found for split, found in files.items() if found and _is_labelme(found[0])}
-    if not files:
+    if not any(_is_labelme(path) for found in files.values() for path in found):
         return None
     splits: dict[str, Pairing] = {}
     labels: set[str] = set()
@@ -92,14 +90,14 @@ def recognise(root: Path) -> Layout | None:
         splits[split], seen = _pairing(folders[split], found)
         labels |= seen
     table = next((root / name for name in _TABLES if (root / name).is_file()), None)
-    names = sorted(labels) if table is None else [line for _, line in read_lines(table)]
+    names = sorted(labels) if table is None else read_names(table)
     classes = named_classes(names, table or root)
     truth = PaintedTruth(LabelmeShapes(classes), classes.background, ordered=True)
     return Layout("LabelMe", classes.labels, truth, splits)
 
 
 def _folders(root: Path) -> dict[str, Path]:
-    for places in ({s: root / s for s in SPLITS}, {s: root / "annotations" / s for s in SPLITS}):
+    for places in (split_folders(root), split_folders(root / "annotations")):
         if found := {split: folder for split, folder in places.items() if any(folder.glob("*.json"))}:
             return found
     return {WHOLE: next((f for f in (root, root / "annotations") if any(f.glob("*.json"))), root)}

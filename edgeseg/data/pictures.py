@@ -62,6 +62,8 @@ def read_stored(path: Path) -> Stored:
 def _palette(path: Path, data: bytes) -> tuple[Rgb, ...] | None:
     for kind, body in _chunks(path, data):
         if kind == b"PLTE" and data[25] == _PALETTE:
+            if not body or len(body) % 3:
+                raise BadFileError(path, f"damaged: its palette has {len(body)} bytes, which are no whole colours")
             return tuple(zip(body[::3], body[1::3], body[2::3], strict=True))
     return None
 

@@ -46,6 +46,23 @@ def need(raw: Any, name: str, kind: type[T]) -> T:
     return value
 
 
+def optional_size(raw: dict[str, Any], height: str, width: str) -> tuple[int, int] | None:
+    """Return the size that two fields of a JSON object give, None where one is missing or null.
+
+    Raises ShapeError for anything but whole numbers: a size that cannot be compared would check nothing.
+    """
+    if raw.get(height) is None or raw.get(width) is None:
+        return None
+    return _whole(raw, height), _whole(raw, width)
+
+
+def _whole(raw: dict[str, Any], name: str) -> int:
+    value = raw[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:  # of infinity, too
+        raise ShapeError(f"{name!r} must be a whole number, got {_short(value)}")
+    return int(value)
+
+
 def points(raw: Any, least: int = 3) -> Points:
     """Return [[x, y], …] as an array. Raises ShapeError for fewer than `least` points or anything that is none."""
     if not isinstance(raw, list):

@@ -1,7 +1,8 @@
 """YOLO segmentation labels: a text file a picture, a polygon a line, `class x1 y1 x2 y2 …` in shares of its size.
 
 Pixels of no polygon are the class `background`, as is a picture without a label file. Small polygons lie on top, for
-the format says nothing of what is in front. Points a little outside the picture are cut off at its border.
+the format says nothing of what is in front. Points a little outside the picture are cut off at its border. Pictures are
+looked for in folders of folders too, and in lists, as Ultralytics' programs do (docs.ultralytics.com/datasets/segment).
 """
 
 from __future__ import annotations
@@ -15,21 +16,45 @@ import yaml
 
 from edgeseg.data.base import BadFileError, ShapeError
 from edgeseg.data.drawn import Drawn, PaintedTruth
-from edgeseg.data.files import Layout, Pair, Pairing, Problem, Size, list_pictures, read_lines
+from edgeseg.data.files import (
+    Layout,
+    Pair,
+    Pairing,
+    Problem,
+    Size,
+    list_below,
+    one_of_each_name,
+    read_lines,
+    read_names,
+)
 from edgeseg.data.named import NamedClasses, named_classes
+from edgeseg.data.pictures import PICTURE_SUFFIXES
 from edgeseg.data.polygons import fill
 from edgeseg.data.shapes import number, told_as
+from edgeseg.data.split_names import SPLITS, WHOLE, split_folders
 from edgeseg_runtime.errors import DatasetError
 
-SPLITS = ("train", "val", "test")
-WHOLE = "all"
 _TABLES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt")
 _OUTSIDE = 0.05
 """How far, in shares of the picture, a point may lie outside: what cropping leaves. Pixels would be far beyond."""
 LOOKED_FOR = (
-    "YOLO segmentation: data.yaml (names, train, val, test), or images/SPLIT/ + labels/SPLIT/*.txt, SPLIT/images/ +"
-    " SPLIT/labels/, or images/ + labels/ with classes.txt"
+    "YOLO segmentation: data.yaml (names; train, val, test: folders or lists of pictures), or images/SPLIT/ +"
+    " labels/SPLIT/*.txt, SPLIT/images/ + SPLIT/labels/, or images/ + labels/ with classes.txt"
 )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The pictures of a split, before anything is known of their labels."""
+
+    pictures: tuple[Path, ...] = ()
+    labels: tuple[Path, ...] = ()
+    """Folders in which every text should belong to one of them."""
+    problems: tuple[Problem, ...] = ()
+
+    def __add__(self, other: Listed) -> Listed:
+        """Return both, as of one split."""
+        return Listed(self.pictures + other.pictures, self.labels + other.labels, self.problems + other.problems)
 
 
 @dataclass(frozen=True)
@@ -65,9 +90,10 @@ def recognise(root: Path) -> Layout | None:
     """Return the layout if `root` holds YOLO labels, else None. Raises DatasetError where class names are missing."""
     table = next((root / name for name in _TABLES if (root / name).is_file()), None)
     described = _described(table) if table is not None and table.suffix != ".txt" else {}
-    pictures = _from_yaml(root, described) or _from_folders(root)
-    pictures = {split: found for split, found in pictures.items() if any(_has_labels(folder) for folder in found)}
-    if not pictures:
+    splits = _from_yaml(root, table, described) if table is not None else {}
+    if not any(listed.pictures for listed in splits.values()):
+        splits = {split: _folder(folder) for split, folder in _picture_folders(root).items()}
+    if not any(_has_labels(listed) for listed in splits.values()):
         return None
     if table is None:
         raise DatasetError(
@@ -75,14 +101,15 @@ def recognise(root: Path) -> Layout | None:
         )
     names = _names(table, described)
     classes = named_classes(names, table)
-    splits = {split: _pairing(folders) for split, folders in pictures.items()}
     truth = PaintedTruth(YoloShapes(classes, tuple(names)), classes.background, ordered=False)
-    return Layout("YOLO segmentation", classes.labels, truth, splits)
+    return Layout(
+        "YOLO segmentation", classes.labels, truth, {split: _pairing(found) for split, found in splits.items()}
+    )
 
 
 def _described(table: Path) -> dict[str, Any]:
     try:
-        described = yaml.safe_load(table.read_text(encoding="utf-8"))
+        described = yaml.safe_load(table.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DatasetError(f"{table} cannot be read: {' '.join(str(error).split())}") from error
     return described if isinstance(described, dict) else {}
@@ -90,42 +117,69 @@ def _described(table: Path) -> dict[str, Any]:
 
 def _names(table: Path, described: dict[str, Any]) -> list[str]:
     if table.suffix == ".txt":
-        return [line for _, line in read_lines(table)]
+        return read_names(table)
     names = described.get("names")
     if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
-            raise DatasetError(f"{table}: names must be numbered 0, 1, 2, …, got {', '.join(map(str, names))}")
-        names = [names[index] for index in range(len(names))]
+        numbered = {str(key): name for key, name in names.items()}
+        if numbered.keys() != {str(index) for index in range(len(names))}:
+            raise DatasetError(f"{table}: names must be numbered 0, 1, 2, …, got {', '.join(map(repr, names))}")
+        names = [numbered[str(index)] for index in range(len(names))]
     if not isinstance(names, list):
         raise DatasetError(f"{table}: has no list of names")
+    for name in names:
+        if isinstance(name, bool) or not isinstance(name, str | int | float):
+            raise DatasetError(f"{table}: YAML takes a name for {name!r}; write it in quotes")
     return [str(name) for name in names]
 
 
-def _from_yaml(root: Path, described: dict[str, Any]) -> dict[str, list[Path]]:
-    """Return the picture folders that data.yaml names. Programs differ in what they are relative to."""
+def _from_yaml(root: Path, table: Path, described: dict[str, Any]) -> dict[str, Listed]:
+    """Return what data.yaml names. Programs differ in what its folders and lists are relative to."""
     home = described.get("path")
     bases = [root / home, root] if isinstance(home, str) else [root]
-    found = {}
+    found: dict[str, Listed] = {}
     for split in SPLITS:
         entry = described.get(split) or (described.get("valid") if split == "val" else None)
-        folders = []
         for text in entry if isinstance(entry, list) else [entry]:
             if isinstance(text, str):
                 places = [base / part for base in bases for part in (text, text.removeprefix("../"))]
-                folders += [place for place in places if place.is_dir()][:1]
-        if folders:
-            found[split] = folders
+                place = next((place for place in places if place.exists()), None)
+                if place is None:
+                    missing = Problem(table, f"names {text} for {split}, which is not there")
+                    listed = Listed(problems=(missing,))
+                else:
+                    listed = _list(place, bases) if place.is_file() else _folder(place)
+                found[split] = found.get(split, Listed()) + listed
     return found
 
 
-def _from_folders(root: Path) -> dict[str, list[Path]]:
-    inside = {split: [root / "images" / split] for split in SPLITS if (root / "images" / split).is_dir()}
-    outside = {split: [root / split / "images"] for split in SPLITS if (root / split / "images").is_dir()}
-    return inside or outside or ({WHOLE: [root / "images"]} if (root / "images").is_dir() else {})
+def _picture_folders(root: Path) -> dict[str, Path]:
+    inside = split_folders(root / "images")
+    outside = {split: folder / "images" for split, folder in split_folders(root).items()}
+    outside = {split: folder for split, folder in outside.items() if folder.is_dir()}
+    return inside or outside or ({WHOLE: root / "images"} if (root / "images").is_dir() else {})
 
 
-def _labels_folder(pictures: Path) -> Path:
-    """Return the folder of the labels: the path with its last `images` turned into `labels`."""
+def _folder(folder: Path) -> Listed:
+    pictures, problems = one_of_each_name(list_below(folder))
+    return Listed(tuple(pictures), (_labels_for(folder),), tuple(problems))
+
+
+def _list(path: Path, bases: list[Path]) -> Listed:
+    """Return the pictures that a text file names, one a line, relative to itself or to what the set is relative to."""
+    pictures, problems = [], []
+    for line, text in read_lines(path):
+        places = [base / text for base in (path.parent, *bases)]
+        picture = next((place for place in places if place.is_file()), None)
+        if picture is None or picture.suffix.lower() not in PICTURE_SUFFIXES:
+            problems.append(Problem(path, f"line {line}: there is no picture {text}"))
+        else:
+            pictures.append(picture)
+    kept, twice = one_of_each_name(dict.fromkeys(pictures))
+    return Listed(tuple(kept), (), (*problems, *twice))
+
+
+def _labels_for(pictures: Path) -> Path:
+    """Return where labels are: the path with its last `images` turned into `labels`."""
     parts = list(pictures.parts)
     for place in range(len(parts) - 1, -1, -1):
         if parts[place] == "images":
@@ -133,29 +187,34 @@ def _labels_folder(pictures: Path) -> Path:
     return pictures
 
 
-def _has_labels(pictures: Path) -> bool:
+def _label_of(picture: Path) -> Path:
+    label = _labels_for(picture).with_suffix(".txt")
+    return next((path for path in (label, label.with_suffix(".TXT")) if path.is_file()), label)
+
+
+def _has_labels(listed: Listed) -> bool:
     """Whether there are label files: text files whose first line begins with a number."""
-    folder = _labels_folder(pictures)
-    texts = (path for path in sorted(folder.glob("*.txt")) if path.name not in _TABLES) if folder.is_dir() else ()
-    first = next((line.split() for path in texts for line in _first_line(path)), [])
+    texts = [*(_label_of(picture) for picture in listed.pictures), *_texts(listed)]
+    first = next((line.split() for path in texts if path.is_file() for line in _first_line(path)), [])
     return len(first) > 4 and first[0].isdecimal()
 
 
+def _texts(listed: Listed) -> list[Path]:
+    """Return all texts of the labels' folders but tables of classes."""
+    folders = [folder for folder in listed.labels if folder.is_dir()]
+    return [path for folder in folders for path in list_below(folder, (".txt",)) if path.name not in _TABLES]
+
+
 def _first_line(path: Path) -> list[str]:
-    with path.open(encoding="utf-8", errors="replace") as handle:
+    with path.open(encoding="utf-8-sig", errors="replace") as handle:
         return [line for line in [handle.readline(1000).strip()] if line]
 
 
-def _pairing(folders: list[Path]) -> Pairing:
-    pairs, problems = [], []
-    for folder in folders:
-        labels = _labels_folder(folder)
-        pictures = list_pictures(folder)
-        pairs += [Pair(picture, labels / f"{picture.stem}.txt") for picture in pictures]
-        stems = {picture.stem for picture in pictures}
-        texts = (path for path in sorted(labels.glob("*.txt")) if path.name not in _TABLES)
-        problems += [Problem(path, f"has no picture in {folder}") for path in texts if path.stem not in stems]
-    return Pairing(tuple(pairs), tuple(problems))
+def _pairing(listed: Listed) -> Pairing:
+    pairs = tuple(Pair(picture, _label_of(picture)) for picture in listed.pictures)
+    known = {pair.mask for pair in pairs}
+    alone = (Problem(path, "has no picture of its name") for path in _texts(listed) if path not in known)
+    return Pairing(pairs, (*listed.problems, *alone))
 
 
 def _label_lines(path: Path) -> list[tuple[int, str]]:

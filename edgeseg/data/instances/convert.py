@@ -18,11 +18,11 @@ from typing import Any, TextIO
 from edgeseg.data.base import BadFileError
 from edgeseg.data.convert import Written, write_whole
 from edgeseg.data.files import Problem
-from edgeseg.data.folder import WHOLE
 from edgeseg.data.folder_files import Job, Pictures, put_picture
 from edgeseg.data.instances.base import Instance, InstanceSample
 from edgeseg.data.instances.collection import objects_of
 from edgeseg.data.items import Collection, in_threads
+from edgeseg.data.split_names import WHOLE
 from edgeseg_runtime.instances.rle import to_coco
 from edgeseg_runtime.progress import Progress, silent
 

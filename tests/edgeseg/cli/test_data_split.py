@@ -44,6 +44,16 @@ def test_lists_in_the_folder_itself(data: Path, capsys: pytest.CaptureFixture[st
     assert "is there already" in capsys.readouterr().err
 
 
+def test_lists_that_nobody_would_read_are_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("images", "masks"):
+        (data / kind).rename(data / "train")
+        (data / kind).mkdir()
+        (data / "train").rename(data / kind / "train")
+    assert run(["data", "split", "--data", str(data), "--out", str(data), "--write", "lists"]) == 2
+    assert "is divided into folders already, and lists beside them are not read" in capsys.readouterr().err
+    assert not list(data.glob("*.txt"))
+
+
 def test_the_seed_decides(data: Path, tmp_path: Path) -> None:
     lists = []
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):

@@ -74,6 +74,7 @@ def test_label_colors_txt(tmp_path: Path) -> None:
         ("classes.csv", "name,r\n,1\n", "a colour is three numbers"),
         ("classes.csv", "name,index\n ,1\n", "a class has no name"),
         ("classes.txt", "road\ncar\nroad\n", "the name road is given 2 times"),
+        ("classes.txt", "# only a remark\n", "needs 1 to 254 classes, got 0"),
         ("classes.txt", "\n", "needs 1 to 254 classes, got 0"),
         ("classes.txt", "\n".join(map(str, range(255))), "needs 1 to 254 classes, got 255"),
         ("labelmap.txt", "cat\n", r"labelmap\.txt:1: a colour is three numbers"),
@@ -85,9 +86,10 @@ def test_a_table_that_cannot_be_read_names_the_line(name: str, text: str, messag
         table(tmp_path, name, text)
 
 
-def test_a_table_that_is_no_text(tmp_path: Path) -> None:
-    (tmp_path / "classes.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DatasetError, match=r"classes\.txt: not a text file"):
+@pytest.mark.parametrize("name", ["classes.txt", "classes.csv"])
+def test_a_table_that_is_no_text(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DatasetError, match=rf"{name}: not a text file"):
         read_class_table(tmp_path)
 
 

@@ -165,6 +165,7 @@ JSON = "annotations/instances_train2017.json"
         (annotation(3, {"size": [HEIGHT, WIDTH], "counts": "é"}), "the RLE is not a string of COCO's"),
         (annotation(3, {"size": [HEIGHT, WIDTH]}), "its RLE has no 'counts'"),
         ({"id": 11, "image_id": 1, "segmentation": [outline(0, 0, 1, 1)]}, "has no 'category_id'"),
+        (annotation(3, [outline(0, 0, 1, 1)], iscrowd="1"), "'iscrowd' must be 0 or 1, got '1'"),
     ],
 )
 def test_a_bad_annotation_is_named_with_its_reason_and_can_be_skipped(bad: Json, reason: str, root: Path) -> None:
@@ -175,6 +176,13 @@ def test_a_bad_annotation_is_named_with_its_reason_and_can_be_skipped(bad: Json,
     assert first.endswith("split train: 1 bad file (--skip-bad goes on without)")
     assert line.startswith(f"  {root / JSON}: a.jpg, annotation 11: ") and reason in line
     assert open_data(str(root), "train", skip_bad=True).name(0) == "b"
+
+
+def test_a_size_that_cannot_be_compared_is_no_size(root: Path) -> None:
+    images: list[Json] = [{"id": 1, "file_name": "a.jpg", "height": float(HEIGHT), "width": float(WIDTH)}]
+    assert len(open_data(str(put(root, images=images)), "train")) == 1
+    images[0] |= {"height": str(HEIGHT)}
+    assert f"image 1: 'height' must be a whole number, got '{HEIGHT}'" in refusal(put(root, images=images), "train")
 
 
 def test_pictures_that_are_missing_or_of_another_size(root: Path) -> None:

@@ -87,6 +87,7 @@ def test_z_order_counts_then_the_order_of_the_file(tmp_path: Path) -> None:
         ("deep/er/a.jpg", "images/deep/er/a.jpg", "", "all"),
         ("a.jpg", "images/train/a.jpg", ' subset="Train"', "train"),
         ("a.jpg", "images/a.jpg", ' subset="Validation"', "val"),
+        ("a.jpg", "images/Validation/a.jpg", ' subset="Validation"', "val"),
         ("a.jpg", "images/mine/a.jpg", ' subset="mine"', "mine"),
         ("a.jpg", "images/a.jpg", ' subset="default"', "all"),
     ],

@@ -76,6 +76,38 @@ def test_split_folders(images: str, masks: str, root: Path, write_pair: WritePai
     assert [label.name for label in data.labels] == ["road", "car", "post"]
 
 
+@pytest.mark.parametrize(("train", "val"), [("Train", "Val"), ("training", "validation"), ("train", "valid")])
+def test_what_people_call_splits(train: str, val: str, root: Path, write_pair: WritePair) -> None:
+    for name in (train, val):
+        write_pair(root / f"images/{name}/a.jpg", root / f"masks/{name}/a.png")
+    assert splits(str(root)) == ("train", "val")
+    write_pair(root / f"images/{val}uation/a.jpg", root / f"masks/{val}uation/a.png")  # no name that is known
+    assert splits(str(root)) == ("train", "val")
+    write_pair(root / "images/VALID/a.jpg", root / "masks/VALID/a.png")
+    with pytest.raises(DatasetError, match="both for the split val: keep one"):
+        splits(str(root))
+
+
+def test_what_has_no_partner_is_told_of(root: Path, write_pair: WritePair) -> None:
+    for stem in ("a", "b"):
+        write_pair(root / f"images/train/{stem}.jpg", root / f"masks/train/{stem}.png")
+    write_pair(root / "images/val/a.jpg", root / "images/test/a.jpg")
+    with pytest.raises(DatasetError, match=r"images/val: there is no folder of its masks"):
+        open_data(str(root), "val")
+    with pytest.raises(DatasetError, match=r"the split 'test' is not there"):  # pictures to predict, as a rule
+        open_data(str(root), "test")
+    shutil.copy(root / "images/train/a.jpg", root / "images/train/a.jpeg")
+    shutil.copy(root / "masks/train/b.png", root / "masks/train/b.bmp")
+    write_pair(root / "images/train/deep/c.jpg", root / "masks/train/deep/c.png")
+    with pytest.raises(DatasetError) as caught:
+        open_data(str(root), "train")
+    said = str(caught.value)
+    assert "3 bad files" in said
+    assert "a.jpg: has the same name as a.jpeg: keep one" in said
+    assert "b.png: has the same name as b.bmp: keep one" in said
+    assert "images/train/deep: its pictures are not read" in said
+
+
 def test_a_flat_folder_is_one_split(root: Path, write_pair: WritePair) -> None:
     write_pair(root / "images/a.png", root / "masks/a.png")
     assert splits(str(root)) == ("all",)

@@ -162,6 +162,15 @@ def test_other_bad_files(tmp_path: Path) -> None:
     assert "f.json: the file: has no 'imagePath'" in said
 
 
+def test_a_foreign_file_that_comes_first_does_not_hide_the_others(tmp_path: Path) -> None:
+    put(tmp_path, shape("cat", SQUARE), name="b")
+    write(tmp_path / "a.json", "")
+    first, line = refusal(tmp_path, "all").splitlines()
+    assert "1 bad file " in first and "a.json: is not JSON" in line
+    write(tmp_path / "a.json", json.dumps(content(picture="b.jpg") | {"imageHeight": str(HEIGHT)}))
+    assert f"a.json: the file: 'imageHeight' must be a whole number, got '{HEIGHT}'" in refusal(tmp_path, "all")
+
+
 def test_other_json_is_no_labelme(tmp_path: Path) -> None:
     write(tmp_path / "a.json", "[1]")
     assert "fits no known layout" in refusal(tmp_path, "all")

@@ -191,6 +191,18 @@ def test_a_damaged_mask_is_refused(mode: str, tmp_path: Path) -> None:
         read_stored(path)
 
 
+def test_a_palette_of_broken_colours_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "p.png", Image.fromarray(picture()[..., 0]).convert("P"))
+    data = path.read_bytes()
+    start = data.index(b"PLTE") - 4
+    size = int.from_bytes(data[start : start + 4], "big")
+    chunk = b"PLTE" + bytes(4)
+    broken = (4).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    path.write_bytes(data[:start] + broken + data[start + 12 + size :])
+    with pytest.raises(BadFileError, match=r"p\.png: damaged: its palette has 4 bytes"):
+        read_stored(path)
+
+
 @pytest.mark.realdata
 def test_pascal_voc_masks_are_read_by_their_numbers(real_data: Path) -> None:
     for path in sorted((real_data / "voc-person/SegmentationClass").glob("*.png")):

@@ -38,7 +38,9 @@ def put(root: Path, pictures: str = "images/train", table: str = "data.yaml", te
         ("test/images", "data.yml", "test: test/images\nnames: [cat, dog]\n", "test"),
         ("train/images", "classes.txt", "cat\ndog\n", "train"),
         ("images", "classes.txt", "cat\ndog\n", "all"),
-        ("here/images/one", "data.yaml", "path: here\ntrain: [images/one, images/none]\nnames: [cat, dog]\n", "train"),
+        ("here/images/one", "data.yaml", "path: here\ntrain: [images/one]\nnames: [cat, dog]\n", "train"),
+        ("images/one/deeper", "data.yaml", "train: images\nnames: {'0': cat, '1': dog}\n", "train"),
+        ("images/Validation", "classes.txt", "# animals\ncat\ndog\n", "val"),
         ("here/images", "data.yaml", "path: /where/it/was/made\ntrain: here/images\nnames: [cat, dog]\n", "train"),
     ],
 )
@@ -114,7 +116,39 @@ def test_other_bad_files(tmp_path: Path) -> None:
     said = refusal(tmp_path, "train")
     assert "2 bad files" in said
     assert "a.txt: not a text file in UTF-8 that can be read" in said
-    assert "gone.txt: has no picture in" in said
+    assert "gone.txt: has no picture of its name" in said
+
+
+@pytest.mark.parametrize("entry", ["../images/a.jpg", "lists/../images/a.jpg", "images/a.jpg"])
+def test_lists_of_pictures(entry: str, tmp_path: Path) -> None:
+    table = "train: lists/train.txt\nval: lists/val.txt\nnames: [cat, dog]\n"
+    put(tmp_path, "images", text=table)
+    write_picture(tmp_path / "images/b.png", HEIGHT, WIDTH)
+    write(tmp_path / "lists/train.txt", f"{entry}\n{entry}\n")
+    write(tmp_path / "lists/val.txt", "../images/b.png\n../images/c.png\n")
+    assert splits(str(tmp_path)) == ("train", "val")
+    assert np.array_equal(masks(tmp_path, "train")["a"], TRUTH)
+    assert "val.txt: line 2: there is no picture ../images/c.png" in refusal(tmp_path, "val")
+    assert [pair.image.name for pair in recognise(str(tmp_path)).splits["val"].pairs] == ["b.png"]
+
+
+def test_no_split_is_lost_in_silence(tmp_path: Path) -> None:
+    put(tmp_path, text="train: images/train\nval: images/val\ntest: images/away\nnames: [cat, dog]\n")
+    (tmp_path / "labels/train/a.txt").write_text(LABELS, encoding="utf-8-sig")  # with a byte order mark
+    write_picture(tmp_path / "images/val/b.jpg", HEIGHT, WIDTH)
+    write(tmp_path / "labels/val/b.txt", "")  # nothing in any picture of val
+    assert splits(str(tmp_path)) == ("train", "val")
+    assert np.array_equal(masks(tmp_path, "train")["a"], TRUTH)
+    assert not masks(tmp_path, "val")["b"].any()
+    assert "data.yaml: names images/away for test, which is not there" in refusal(tmp_path, "test")
+
+
+def test_labels_in_capitals_and_two_pictures_of_a_name(tmp_path: Path) -> None:
+    put(tmp_path)
+    (tmp_path / "labels/train/a.txt").rename(tmp_path / "labels/train/a.TXT")
+    assert np.array_equal(masks(tmp_path, "train")["a"], TRUTH)
+    write_picture(tmp_path / "images/train/a.png", HEIGHT, WIDTH)
+    assert "a.png: has the same name as a.jpg: keep one of them" in refusal(tmp_path, "train")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +156,8 @@ def test_other_bad_files(tmp_path: Path) -> None:
     [
         ("train: images/train\n", "data.yaml: has no list of names"),
         ("names: {1: cat, 2: dog}\n", "data.yaml: names must be numbered 0, 1, 2, …, got 1, 2"),
+        ("names: {0: cat, b: dog}\n", "data.yaml: names must be numbered 0, 1, 2, …, got 0, 'b'"),
+        ("names: [yes, no]\n", "data.yaml: YAML takes a name for True; write it in quotes"),
         ("names: [cat, cat]\n", "data.yaml: the class 'cat' is named 2 times"),
         ("names: [cat\n", "data.yaml cannot be read: "),
     ],
