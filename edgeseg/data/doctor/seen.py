@@ -51,9 +51,9 @@ class Seen:
         return np.array([mask.counts for mask in masks if mask is not None], np.int64).reshape(-1, 256)
 
     def mask_path(self, position: int) -> str:
-        """Return the path of a picture's mask, or the picture's name where there is no file."""
+        """Return the path of a picture's mask, or the picture's name where it has no file of its own."""
         item = self.looks[position].item
-        return item.where if item.pair is None else str(item.pair.mask)
+        return item.where if item.pair is None or item.pair.key else str(item.pair.mask)
 
 
 Family = Callable[[Seen], Iterator[Finding]]

@@ -102,6 +102,11 @@ def turn_half_by_exif(root: Path) -> None:
         change_masks_at(root, position, lambda mask: mask[::-1, ::-1])
 
 
+def turn_half_but_one_by_exif(root: Path) -> None:
+    turn_half_by_exif(root)
+    change_masks_at(root, 4, lambda mask: mask[::-1, ::-1])
+
+
 def tag_rightly(root: Path) -> None:
     for path in images(root)[:10]:
         with_exif(path, 3, lambda image: image.transpose(Image.Transpose.ROTATE_180))

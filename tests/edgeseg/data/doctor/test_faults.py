@@ -27,6 +27,7 @@ PLANTED: list[tuple[Plant, str, str]] = [
     (faults.other_size, "size-mismatch", "128×92 px, its picture 128×96"),
     (faults.turn_by_exif, "exif-orientation", "once turned upright"),
     (faults.turn_half_by_exif, "exif-orientation", "10 masks of tagged pictures"),
+    (faults.turn_half_but_one_by_exif, "exif-orientation", "9 masks of tagged pictures"),
     (faults.tag_rightly, "exif-tagged", "10 of 24 pictures"),
     (faults.mix_sizes, "sizes-mixed", r"2 sizes: 128×96 \(29\), 100×80 \(1\)"),
     (faults.convert("L", ".png"), "picture-grey", "3 of 24 pictures"),
@@ -69,6 +70,7 @@ COMPANY = {
     "disagree": {"duplicate"},
     "binary_255": {"class-absent"},
     "turn_half_by_exif": {"exif-tagged"},
+    "turn_half_but_one_by_exif": {"exif-tagged"},
 }
 
 
