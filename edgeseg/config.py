@@ -231,6 +231,8 @@ class MachineConfig:
 
     def __post_init__(self) -> None:
         _at_least("devices", self.devices, 1)
+        if not 0 <= self.seed < 1 << 32:
+            raise ConfigError(f"--seed must be from 0 to {(1 << 32) - 1}, got {self.seed}")
 
 
 @Parameter(name="*")
@@ -289,8 +291,8 @@ def load_config(path: Path) -> dict[str, Any]:
     """Read what `save_config` wrote, as a flat mapping. Raises ConfigError."""
     try:
         flat = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(flat, dict):
         raise ConfigError(f"{path} must hold settings, one `name: value` a line")
     return flat

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -82,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
         app.config = [_reader(file) for file in files]
         code = app(rest, exit_on_error=False, print_error=False, result_action="return_value")
     except MissingArgumentError as error:
-        error_line(f"{', '.join(_missing(error))} must be given (--help shows what is allowed)")
+        error_line(f"{_missing(error)} (--help shows what is allowed)")
         return 2
     except CycloptsError as error:
         error_line(_one_line(str(error)) + " (--help shows what is allowed)")
@@ -93,10 +94,16 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         error_line("interrupted; nothing half-written was left behind")
         return INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # also an OSError
         # whoever read the answer has seen enough (`| head`); Python would complain once more while it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
+    except OSError as error:
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = f"{error.filename}: " if error.filename is not None else ""
+        error_line(f"{place}{error.strerror}")  # a folder without permission, a full disk
+        return 2
     return code if isinstance(code, int) else 0
 
 
@@ -134,7 +141,10 @@ def _reader(file: Path) -> Callable[[App, tuple[str, ...], Any], None]:
     """
 
     def take(app: App, commands: tuple[str, ...], arguments: Any) -> None:
-        flags: Any = _READERS[file.suffix](file, must_exist=True).config
+        try:
+            flags: Any = _READERS[file.suffix](file, must_exist=True).config
+        except Exception as error:  # of the parser of the file's kind; none is imported before it is needed
+            raise ConfigError(f"--config {file} cannot be read: {_one_line(str(error.__cause__ or error))}") from error
         for command in reversed(commands):
             flags = {command: flags}
         Dict(flags, source=str(file))(app, commands, arguments)
@@ -146,12 +156,18 @@ def _terminate(_signum: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _missing(error: MissingArgumentError) -> list[str]:
-    """Return the names of what is missing; cyclopts calls a group of flags `*`."""
+def _missing(error: MissingArgumentError) -> str:
+    """Say what is missing: values of a flag that was given, or flags; cyclopts calls a group of them `*`."""
     argument = error.argument
     if argument is None:
-        return [_one_line(str(error))]
-    return [child.name for child in argument.children if child.required and not child.has_tokens] or [argument.name]
+        return _one_line(str(error))
+    if error.keyword is not None:
+        wanted, _ = argument.token_count()
+        if wanted > 1:
+            return f"{error.keyword} takes {wanted} values, got {' '.join(error.tokens_so_far) or 'none'}"
+        return f"{error.keyword} takes a value; one that begins with - is written {error.keyword}=VALUE"
+    flags = [child.name for child in argument.children if child.required and not child.has_tokens]
+    return f"{', '.join(flags or [argument.name])} must be given"
 
 
 def _one_line(text: str) -> str:

@@ -55,7 +55,8 @@ def table(title: str, headers: list[str], rows: list[list[str]], *, sentences: b
     for row in rows:
         view.add_row(*row)
     # A pipe has no width of its own: give it room, so that no number is cut.
-    Console(width=None if sys.stdout.isatty() else 200).print(view)
+    # Names of classes and files are nobody's markup.
+    Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False).print(view)
 
 
 def percent(value: float) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from edgeseg.training.task import Headline
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.draw import color_table, colorize
+from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
 from edgeseg_runtime.files import atomic_path, write_text
 from edgeseg_runtime.preprocess import Image, Mask
@@ -57,11 +58,15 @@ class RunLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read metrics.csv as one mapping an epoch; no file is no rows."""
+    """Read metrics.csv as one mapping an epoch; no file is no rows. Raises ConfigError for a damaged one."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as handle:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(handle)]
+        table = csv.DictReader(handle)
+        try:
+            return [{name: float(value) for name, value in row.items()} for row in table]
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{path}: line {table.line_num} is damaged; remove it to go on without") from error
 
 
 def prediction_strip(image: Image, truth: Mask, prediction: Mask, contract: Contract) -> Image:

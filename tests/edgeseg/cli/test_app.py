@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import re
 import signal
@@ -119,13 +120,32 @@ def test_errors_are_one_line_on_stderr(
     assert capsys.readouterr() == ("", line)
 
 
-def test_a_bug_keeps_its_traceback(verb: ModuleType) -> None:
+@pytest.mark.parametrize("bug", [ZeroDivisionError(), OSError("of nobody's file")])
+def test_a_bug_keeps_its_traceback(verb: ModuleType, bug: Exception) -> None:
     def fake() -> None:
-        raise ZeroDivisionError
+        raise bug
 
     verb.fake = fake  # type: ignore[attr-defined]
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(type(bug)):
         run(["fake"])
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/data"), "edgeseg: /data: Permission denied\n"),
+        (OSError(errno.ENOSPC, "No space left on device"), "edgeseg: No space left on device\n"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(
+    verb: ModuleType, error: OSError, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fake() -> None:
+        raise error
+
+    verb.fake = fake  # type: ignore[attr-defined]
+    assert run(["fake"]) == 2
+    assert capsys.readouterr() == ("", line)
 
 
 def test_main_leaves_with_the_code(verb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,19 +230,20 @@ def test_a_config_file_gives_flags_and_the_command_line_wins(
     assert run(["fake", "--count", "9", "--config", str(tmp_path / name)]) == 9
 
 
-@pytest.mark.parametrize("text", ["cuont: 7\n", "count: many\n", "count: [1\n", "- 7\n"])
+@pytest.mark.parametrize("text", [b"cuont: 7\n", b"count: many\n", b"count: [1\n", b"- 7\n", b"count: \xe9\n"])
 def test_a_config_file_with_a_mistake_is_one_line(
-    verb: ModuleType, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    verb: ModuleType, text: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fake(*, count: int = 1) -> int:
         return count
 
     fake.__annotations__ = {"count": int, "return": int}
     verb.fake = fake  # type: ignore[attr-defined]
-    (tmp_path / "c.yaml").write_text(text)
+    (tmp_path / "c.yaml").write_bytes(text)
     assert run(["fake", "--config", str(tmp_path / "c.yaml")]) == 2
     err = capsys.readouterr().err
     assert err.startswith("edgeseg: ") and err.count("\n") == 1
+    assert str(tmp_path / "c.yaml") in err
 
 
 # --- signals ---

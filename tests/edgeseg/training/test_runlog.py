@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from edgeseg.training.runlog import CURVES, EVENTS, METRICS, RunLog, prediction_strip, read_metrics
 from edgeseg.training.task import Headline
 from edgeseg_runtime.contract import Contract, Label
+from edgeseg_runtime.errors import ConfigError
 
 HEADLINE = Headline("mean_iou", "mIoU", ("pixel_accuracy",))
 
@@ -68,6 +69,12 @@ def test_curves_are_drawn_from_the_first_epoch(tmp_path: Path, epochs: int) -> N
     picture = cv2.imread(str(tmp_path / CURVES))
     assert picture is not None
     assert picture.shape[1] > 2 * picture.shape[0]
+
+
+def test_a_damaged_table_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / METRICS).write_text("epoch,loss,lr\n1,0.5,0.1\n2,0.4\n")
+    with pytest.raises(ConfigError, match=r"metrics\.csv: line 3 is damaged"):
+        read_metrics(tmp_path / METRICS)
 
 
 def test_no_file_is_no_rows(tmp_path: Path) -> None:
