@@ -55,7 +55,9 @@ def batches(
 ) -> DataLoader[Any]:
     """Return a loader of the batches that `sampler` chooses, joined by `collate`. Raises ConfigError."""
     if len(sampler) < config.optim.batch:
-        raise ConfigError(f"--batch {config.optim.batch} is more than the {len(sampler)} training pictures of a process")
+        raise ConfigError(
+            f"--batch {config.optim.batch} is more than the {len(sampler)} training pictures of a process"
+        )
     return DataLoader(
         dataset,
         batch_size=config.optim.batch,

@@ -79,6 +79,25 @@ def own_gain(pairs: Sequence[tuple[Image, Mask]], undo: Turn) -> npt.NDArray[np.
 
     All are brought to the first one's thumbnail size. Masks with too little border are left out.
     """
+    borders, ranks = _borders_and_ranks(pairs)
+    undone = [undo(border) - border for border in borders]
+    gains = np.array(
+        [
+            [float((undone[(k + far) % len(ranks)] * rank).sum()) for far in range(OTHERS + 1)]
+            for k, rank in enumerate(ranks)
+        ]
+    )
+    return gains[:, 0] - gains[:, 1:].mean(1) if len(ranks) > OTHERS else np.zeros(0)
+
+
+def every_fit(pairs: Sequence[tuple[Image, Mask]]) -> npt.NDArray[np.float64]:
+    """Return the score of every mask on every picture, [picture, mask], as `own_gain` brings them together."""
+    borders, ranks = (np.reshape(found, (len(found), -1)) for found in _borders_and_ranks(pairs))
+    return (ranks @ borders.T).astype(np.float64)
+
+
+def _borders_and_ranks(pairs: Sequence[tuple[Image, Mask]]) -> tuple[list[Floats], list[Floats]]:
+    """Return borders, each of sum 1, and ranks of gradients, at the first picture's thumbnail size."""
     height, width = pairs[0][1].shape
     scale = min(1.0, SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -88,14 +107,7 @@ def own_gain(pairs: Sequence[tuple[Image, Mask]], undo: Turn) -> npt.NDArray[np.
         if border.sum() >= _MIN_BORDER:
             borders.append(border / border.sum())
             ranks.append(_gradient_ranks(cv2.resize(image, size, interpolation=cv2.INTER_AREA)))  # type: ignore[arg-type]
-    undone = [undo(border) - border for border in borders]
-    gains = np.array(
-        [
-            [float((undone[(k + far) % len(ranks)] * rank).sum()) for far in range(OTHERS + 1)]
-            for k, rank in enumerate(ranks)
-        ]
-    )
-    return gains[:, 0] - gains[:, 1:].mean(1) if len(ranks) > OTHERS else np.zeros(0)
+    return borders, ranks
 
 
 def move(border: Floats, down: int, right: int) -> Floats:

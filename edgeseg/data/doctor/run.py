@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgeseg.data.doctor import classes, copies, files, masks, objects, placement, values
+from edgeseg.data.doctor import classes, copies, files, masks, objects, pairing, placement, values
 from edgeseg.data.doctor.classes import ClassRow, class_rows, ignored_share
 from edgeseg.data.doctor.findings import SEVERITIES, Finding, Severity
 from edgeseg.data.doctor.look import look_at_all
@@ -27,6 +27,7 @@ FAMILIES: tuple[Family, ...] = (
     masks.noisy,
     placement.misplaced,
     placement.turned_by_exif,
+    pairing.mispaired,
     masks.empty,
     classes.balance,
     copies.same,

@@ -118,6 +118,11 @@ CHECKS: dict[str, Check] = {
         "A mask has many single pixels unlike all their neighbours: a JPEG's, a resampled mask's, or slips of a brush.",
         "Export it again, or clean it with a median filter over labels.",
     ),
+    "mask-of-another": Check(
+        "error",
+        "Over many pictures the masks of others, a fixed number of places away, fit better: they are paired wrongly.",
+        "Look how pictures and masks got their names: sorted in different ways, or with one file too many.",
+    ),
     "mask-turned": Check(
         "error",
         "Over many pictures the masks' edges fit the pictures better once mirrored or turned.",

@@ -102,6 +102,18 @@ def turn_half_by_exif(root: Path) -> None:
         change_masks_at(root, position, lambda mask: mask[::-1, ::-1])
 
 
+def next_masks(steps: int, first: int = 0) -> Callable[[Path], None]:
+    """Give pictures from the `first` on the mask of one some steps further, round and round."""
+
+    def plant(root: Path) -> None:
+        paths = masks(root)[first:]
+        held = [numbers(path) for path in paths]
+        for path, values in zip(paths, [*held[steps:], *held[:steps]], strict=True):
+            put(path, values)
+
+    return plant
+
+
 def turn_half_but_one_by_exif(root: Path) -> None:
     turn_half_by_exif(root)
     change_masks_at(root, 4, lambda mask: mask[::-1, ::-1])

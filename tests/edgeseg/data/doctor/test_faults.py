@@ -50,6 +50,13 @@ PLANTED: list[tuple[Plant, str, str]] = [
     (faults.ignore_all, "mask-all-ignored", "2 of 24 masks"),
     (faults.one_class, "mask-one-class", "2 of 24 masks, with nothing but road"),
     (faults.specks, "mask-specks", "3 of 24 masks"),
+    (
+        faults.next_masks(1),
+        "mask-of-another",
+        "pictures 1 place earlier in name order fit better: .*its own is that of",
+    ),
+    (faults.next_masks(7), "mask-of-another", "pictures 7 places earlier in name order"),
+    (faults.next_masks(23), "mask-of-another", "pictures 1 place later in name order"),
     (faults.mirror, "mask-turned", "24 of 24 masks look mirrored left to right: score"),
     (faults.upside_down, "mask-turned", "upside down"),
     (faults.shift, "mask-shifted", "moved by about 6 px to the left: "),
