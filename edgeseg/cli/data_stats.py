@@ -91,11 +91,9 @@ def _wanted(source: SourceConfig, splits: Callable[[str, str], tuple[str, ...]])
 
 
 def _show(data: SegmentationData, split: str, found: SplitStats) -> None:
-    from rich.markup import escape
-
     labelled, total = sum(found.pixels), sum(found.pixels) + found.ignored
     rows = [
-        [escape(label.name), _percent(pixels, labelled), f"{pixels:,}", _percent(seen, found.pictures), f"{seen:,}"]
+        [label.name, _percent(pixels, labelled), f"{pixels:,}", _percent(seen, found.pictures), f"{seen:,}"]
         for label, pixels, seen in zip(data.labels, found.pixels, found.present, strict=True)
     ]
     headers = ["class", "% of labelled pixels", "pixels", "% of pictures", "pictures"]
@@ -106,14 +104,12 @@ def _show(data: SegmentationData, split: str, found: SplitStats) -> None:
 
 
 def _show_objects(data: InstanceData, split: str, found: ObjectStats) -> None:
-    from rich.markup import escape
-
     from edgeseg.data.instances.stats import SIZES as OBJECT_SIZES
 
     total = int(found.objects.sum())
     rows = [
         [
-            escape(label.name),
+            label.name,
             f"{sum(sizes):,}",
             _percent(sum(sizes), total),
             *(f"{size:,}" for size in sizes),
