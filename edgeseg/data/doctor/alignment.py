@@ -79,7 +79,8 @@ def own_gain(pairs: Sequence[tuple[Image, Mask]], undo: Turn) -> npt.NDArray[np.
 
     All are brought to the first one's thumbnail size. Masks with too little border are left out.
     """
-    borders, ranks = _borders_and_ranks(pairs)
+    telling = [(border, rank) for border, rank in _borders_and_ranks(pairs) if border.sum() >= _MIN_BORDER]
+    borders, ranks = [border / border.sum() for border, _ in telling], [rank for _, rank in telling]
     undone = [undo(border) - border for border in borders]
     gains = np.array(
         [
@@ -91,23 +92,27 @@ def own_gain(pairs: Sequence[tuple[Image, Mask]], undo: Turn) -> npt.NDArray[np.
 
 
 def every_fit(pairs: Sequence[tuple[Image, Mask]]) -> npt.NDArray[np.float64]:
-    """Return the score of every mask on every picture, [picture, mask], as `own_gain` brings them together."""
-    borders, ranks = (np.reshape(found, (len(found), -1)) for found in _borders_and_ranks(pairs))
-    return (ranks @ borders.T).astype(np.float64)
+    """Return the score of every mask on every picture, [picture, mask], as `own_gain` brings them together.
+
+    A mask whose border is lost in the first picture's thumbnail has score 0.
+    """
+    borders, ranks = (np.reshape(found, (len(pairs), -1)) for found in zip(*_borders_and_ranks(pairs), strict=True))
+    fits: npt.NDArray[np.float64] = (ranks @ borders.T / np.maximum(borders.sum(1), 1)).astype(np.float64)
+    return fits
 
 
-def _borders_and_ranks(pairs: Sequence[tuple[Image, Mask]]) -> tuple[list[Floats], list[Floats]]:
-    """Return borders, each of sum 1, and ranks of gradients, at the first picture's thumbnail size."""
+def _borders_and_ranks(pairs: Sequence[tuple[Image, Mask]]) -> list[tuple[Floats, Floats]]:
+    """Return each mask's border and each picture's ranks of gradients, at the first picture's thumbnail size."""
     height, width = pairs[0][1].shape
     scale = min(1.0, SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    borders, ranks = [], []
-    for image, mask in pairs:
-        border = _border(_shrunk(mask, size))
-        if border.sum() >= _MIN_BORDER:
-            borders.append(border / border.sum())
-            ranks.append(_gradient_ranks(cv2.resize(image, size, interpolation=cv2.INTER_AREA)))  # type: ignore[arg-type]
-    return borders, ranks
+    return [
+        (
+            _border(_shrunk(mask, size)),
+            _gradient_ranks(cv2.resize(image, size, interpolation=cv2.INTER_AREA)),  # type: ignore[arg-type]
+        )
+        for image, mask in pairs
+    ]
 
 
 def move(border: Floats, down: int, right: int) -> Floats:

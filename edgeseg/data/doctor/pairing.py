@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from edgeseg.data.doctor.alignment import every_fit
 from edgeseg.data.doctor.findings import Finding
-from edgeseg.data.doctor.placement import MIN_PICTURES, significant
-from edgeseg.data.doctor.seen import Seen
+from edgeseg.data.doctor.placement import MIN_PICTURES, Floats, significant
+from edgeseg.data.doctor.seen import Seen, plural
 
 RUN = 48
 """Pictures in name order that are read once more, at the beginning of a split and at its end."""
-
-Floats = npt.NDArray[np.float64]
 
 
 def mispaired(seen: Seen) -> Iterator[Finding]:
@@ -37,7 +34,7 @@ def _judged(seen: Seen, split: str, run: Sequence[int]) -> Finding | None:
     offset, gain = best_offset(fits)
     if not significant(gain):
         return None
-    places = f"{abs(offset)} place{'s' if abs(offset) > 1 else ''} {'later' if offset > 0 else 'earlier'}"
+    places = f"{plural(abs(offset), 'place')} {'later' if offset > 0 else 'earlier'}"
     names = [seen.looks[k].item.name for k in run]
     first = next(k for k in range(len(names)) if 0 <= k + offset < len(names))
     text = (

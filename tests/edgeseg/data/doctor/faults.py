@@ -102,11 +102,11 @@ def turn_half_by_exif(root: Path) -> None:
         change_masks_at(root, position, lambda mask: mask[::-1, ::-1])
 
 
-def next_masks(steps: int, first: int = 0) -> Callable[[Path], None]:
-    """Give pictures from the `first` on the mask of one some steps further, round and round."""
+def next_masks(steps: int) -> Callable[[Path], None]:
+    """Give every picture the mask of one some steps further, round and round."""
 
     def plant(root: Path) -> None:
-        paths = masks(root)[first:]
+        paths = masks(root)
         held = [numbers(path) for path in paths]
         for path, values in zip(paths, [*held[steps:], *held[:steps]], strict=True):
             put(path, values)

@@ -6,7 +6,7 @@ import numpy.typing as npt
 import pytest
 
 from edgeseg.data.base import IGNORE
-from edgeseg.data.doctor.alignment import REACH, SIDE, _border, _gradient_ranks, alignment
+from edgeseg.data.doctor.alignment import REACH, SIDE, _border, _gradient_ranks, alignment, every_fit
 from edgeseg.data.doctor.placement import significant
 from edgeseg.data.procedural import ProceduralData, ProceduralSpec
 
@@ -40,6 +40,16 @@ def test_ranks_are_those_of_scipy() -> None:
     expected = (rankdata(np.round(wide, 3).ravel()) - 0.5) / wide.size - 0.5
     assert np.abs(ranks.ravel() - expected).max() < 0.01
     assert abs(float(ranks.mean())) < 1e-3
+
+
+def test_every_mask_has_its_place_even_one_that_says_nothing() -> None:
+    other = ProceduralData(ProceduralSpec(48, 64, 2), "train").read(1)
+    blank = np.zeros_like(SAMPLE.mask)
+    fits = every_fit([(SAMPLE.image, SAMPLE.mask), (SAMPLE.image, blank), (other.image, other.mask)])
+    assert fits[0, 0] == pytest.approx(by_hand(0, 0), abs=1e-5)
+    assert np.array_equal(fits[:, 1], np.zeros(3))
+    border = _border(other.mask)
+    assert fits[1, 2] == pytest.approx(float((_gradient_ranks(SAMPLE.image) * border).sum() / border.sum()), abs=1e-5)
 
 
 def test_a_turned_mask_fits_once_turned_back() -> None:
