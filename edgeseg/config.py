@@ -231,8 +231,7 @@ class MachineConfig:
 
     def __post_init__(self) -> None:
         _at_least("devices", self.devices, 1)
-        if not 0 <= self.seed < 1 << 32:
-            raise ConfigError(f"--seed must be from 0 to {(1 << 32) - 1}, got {self.seed}")
+        _between("seed", self.seed, 0, (1 << 32) - 1)
 
 
 @Parameter(name="*")

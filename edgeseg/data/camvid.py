@@ -13,6 +13,7 @@ from edgeseg.data.classes import READERS, read_label_colors
 from edgeseg.data.files import Layout, MaskFiles, Pair, Pairing, Problem, pair_folders, read_lines
 from edgeseg.data.masks import MaskReader
 from edgeseg.data.pictures import PICTURE_SUFFIXES
+from edgeseg.data.split_names import SPLITS
 from edgeseg_runtime.contract import Label
 from edgeseg_runtime.errors import DatasetError
 
@@ -82,7 +83,6 @@ COLORS: dict[str, Rgb] = {
     "Wall": (64, 192, 0),
 }
 
-SPLITS = ("train", "val", "test")
 ORIGINAL_FOLDERS = (("701_StillsRaw_full", "LabeledApproved_full"), ("images", "labels"))
 LOOKED_FOR = (
     "CamVid: train/ + trainannot/ (SegNet), train.txt of 'picture mask' lines, "

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgeseg.data.base import IGNORE, BadFileError
 from edgeseg.data.files import Layout, MaskFiles, Pair, Pairing, Problem, list_pictures
 from edgeseg.data.masks import MaskReader
+from edgeseg.data.split_names import SPLITS
 from edgeseg_runtime.contract import Label
 
 _TABLE = (
@@ -39,7 +40,6 @@ LABEL_IDS = dict.fromkeys(range(34), IGNORE) | {row[0]: index for index, row in 
 """Class index, or IGNORE, by label id."""
 TRAIN_IDS = {index: index for index in range(len(LABELS))}
 
-SPLITS = ("train", "val", "test")
 _PICTURE, _KINDS = "_leftImg8bit", ("labelIds", "labelTrainIds")
 CLOSED = "has no public truth: its makers score results on their server; val is what papers compare on"
 LOOKED_FOR = "Cityscapes: leftImg8bit/SPLIT/CITY/*_leftImg8bit.png + gtFine/SPLIT/CITY/*_gtFine_labelIds.png"

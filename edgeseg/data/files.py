@@ -177,7 +177,8 @@ def pair_folders(
     lossy = {stem_of_mask(path.stem): path for path in list_pictures(masks, (".jpg", ".jpeg", ".webp"))}
     doubled = [*twice, *drawn_twice]
     pairs, problems = [], [item for item in doubled if only is None or stem_of_mask(item.path.stem) in only]
-    problems += [Problem(folder, NOT_READ) for folder in sorted(images.iterdir()) if only is None and _holds(folder)]
+    if only is None:
+        problems += [Problem(folder, NOT_READ) for folder in sorted(images.iterdir()) if _holds(folder)]
     for stem in sorted(only if only is not None else pictures.keys() | found.keys()):
         if stem in pictures and stem in found:
             pairs.append(Pair(pictures[stem], found[stem]))

@@ -11,12 +11,12 @@ from edgeseg.data.base import IGNORE
 from edgeseg.data.classes import READERS
 from edgeseg.data.files import Layout, MaskFiles, pair_folders, read_lines
 from edgeseg.data.masks import MaskReader
+from edgeseg.data.split_names import WHOLE
 from edgeseg_runtime.contract import Label, voc_color
 
 LABELS = (Label("background", voc_color(0)), Label("pet", voc_color(1)))
 _NUMBERS = {1: 1, 2: 0, 3: IGNORE}
 SPLITS = ("trainval", "test")
-WHOLE = "all"
 LOOKED_FOR = "Oxford-IIIT Pet: images/, annotations/trimaps/*.png and annotations/{trainval,test}.txt"
 
 

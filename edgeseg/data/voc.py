@@ -9,6 +9,7 @@ from edgeseg.data.classes import READERS
 from edgeseg.data.files import Layout, MaskFiles, Pairing, list_pictures, pair_folders, read_lines
 from edgeseg.data.masks import MaskReader
 from edgeseg.data.pictures import MASK_SUFFIXES, read_stored
+from edgeseg.data.split_names import WHOLE
 from edgeseg_runtime.contract import Label, voc_color
 
 NAMES = (
@@ -39,7 +40,6 @@ LABELS = tuple(Label(name, voc_color(index)) for index, name in enumerate(NAMES)
 NUMBERS = {index: index for index in range(len(LABELS))}
 
 SPLITS = ("train", "val", "trainval", "test")
-WHOLE = "all"
 CLOSED = "has no public truth: its makers score results on their server; val is what papers compare on"
 LOOKED_FOR = (
     "Pascal VOC: VOCdevkit/VOC20XX/ or that folder itself, with JPEGImages/, SegmentationClass/ and"

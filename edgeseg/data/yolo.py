@@ -45,16 +45,22 @@ LOOKED_FOR = (
 
 @dataclass(frozen=True)
 class Listed:
-    """The pictures of a split, before anything is known of their labels."""
+    """The pictures of a split and where their labels would be."""
 
-    pictures: tuple[Path, ...] = ()
-    labels: tuple[Path, ...] = ()
-    """Folders in which every text should belong to one of them."""
+    pairs: tuple[Pair, ...] = ()
+    alone: tuple[Path, ...] = ()
+    """Texts among the labels that belong to no picture."""
     problems: tuple[Problem, ...] = ()
 
     def __add__(self, other: Listed) -> Listed:
         """Return both, as of one split."""
-        return Listed(self.pictures + other.pictures, self.labels + other.labels, self.problems + other.problems)
+        return Listed(self.pairs + other.pairs, self.alone + other.alone, self.problems + other.problems)
+
+    @property
+    def pairing(self) -> Pairing:
+        """All of it as other formats have it, once it is known to be labels of YOLO."""
+        alone = (Problem(path, "has no picture of its name") for path in self.alone)
+        return Pairing(self.pairs, (*self.problems, *alone))
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def recognise(root: Path) -> Layout | None:
     table = next((root / name for name in _TABLES if (root / name).is_file()), None)
     described = _described(table) if table is not None and table.suffix != ".txt" else {}
     splits = _from_yaml(root, table, described) if table is not None else {}
-    if not any(listed.pictures for listed in splits.values()):
+    if not any(listed.pairs for listed in splits.values()):
         splits = {split: _folder(folder) for split, folder in _picture_folders(root).items()}
     if not any(_has_labels(listed) for listed in splits.values()):
         return None
@@ -102,9 +108,8 @@ def recognise(root: Path) -> Layout | None:
     names = _names(table, described)
     classes = named_classes(names, table)
     truth = PaintedTruth(YoloShapes(classes, tuple(names)), classes.background, ordered=False)
-    return Layout(
-        "YOLO segmentation", classes.labels, truth, {split: _pairing(found) for split, found in splits.items()}
-    )
+    pairings = {split: listed.pairing for split, listed in splits.items()}
+    return Layout("YOLO segmentation", classes.labels, truth, pairings)
 
 
 def _described(table: Path) -> dict[str, Any]:
@@ -141,15 +146,18 @@ def _from_yaml(root: Path, table: Path, described: dict[str, Any]) -> dict[str, 
         entry = described.get(split) or (described.get("valid") if split == "val" else None)
         for text in entry if isinstance(entry, list) else [entry]:
             if isinstance(text, str):
-                places = [base / part for base in bases for part in (text, text.removeprefix("../"))]
-                place = next((place for place in places if place.exists()), None)
-                if place is None:
-                    missing = Problem(table, f"names {text} for {split}, which is not there")
-                    listed = Listed(problems=(missing,))
-                else:
-                    listed = _list(place, bases) if place.is_file() else _folder(place)
-                found[split] = found.get(split, Listed()) + listed
+                missing = Problem(table, f"names {text} for {split}, which is not there")
+                found[split] = found.get(split, Listed()) + (_named(text, bases) or Listed(problems=(missing,)))
     return found
+
+
+def _named(text: str, bases: list[Path]) -> Listed | None:
+    """Return what is in the folder or list of this name, None where there is neither."""
+    places = [base / part for base in bases for part in (text, text.removeprefix("../"))]
+    place = next((place for place in places if place.exists()), None)
+    if place is None:
+        return None
+    return _list(place, bases) if place.is_file() else _folder(place)
 
 
 def _picture_folders(root: Path) -> dict[str, Path]:
@@ -161,7 +169,12 @@ def _picture_folders(root: Path) -> dict[str, Path]:
 
 def _folder(folder: Path) -> Listed:
     pictures, problems = one_of_each_name(list_below(folder))
-    return Listed(tuple(pictures), (_labels_for(folder),), tuple(problems))
+    labels = _labels_for(folder)
+    texts = list_below(labels, (".txt",)) if labels.is_dir() else []
+    pairs = tuple(Pair(picture, _label_of(picture)) for picture in pictures)
+    known = {pair.mask for pair in pairs}
+    alone = tuple(path for path in texts if path not in known and path.name not in _TABLES)
+    return Listed(pairs, alone, tuple(problems))
 
 
 def _list(path: Path, bases: list[Path]) -> Listed:
@@ -175,7 +188,7 @@ def _list(path: Path, bases: list[Path]) -> Listed:
         else:
             pictures.append(picture)
     kept, twice = one_of_each_name(dict.fromkeys(pictures))
-    return Listed(tuple(kept), (), (*problems, *twice))
+    return Listed(tuple(Pair(picture, _label_of(picture)) for picture in kept), (), (*problems, *twice))
 
 
 def _labels_for(pictures: Path) -> Path:
@@ -194,27 +207,14 @@ def _label_of(picture: Path) -> Path:
 
 def _has_labels(listed: Listed) -> bool:
     """Whether there are label files: text files whose first line begins with a number."""
-    texts = [*(_label_of(picture) for picture in listed.pictures), *_texts(listed)]
+    texts = (*(pair.mask for pair in listed.pairs), *listed.alone)
     first = next((line.split() for path in texts if path.is_file() for line in _first_line(path)), [])
     return len(first) > 4 and first[0].isdecimal()
-
-
-def _texts(listed: Listed) -> list[Path]:
-    """Return all texts of the labels' folders but tables of classes."""
-    folders = [folder for folder in listed.labels if folder.is_dir()]
-    return [path for folder in folders for path in list_below(folder, (".txt",)) if path.name not in _TABLES]
 
 
 def _first_line(path: Path) -> list[str]:
     with path.open(encoding="utf-8-sig", errors="replace") as handle:
         return [line for line in [handle.readline(1000).strip()] if line]
-
-
-def _pairing(listed: Listed) -> Pairing:
-    pairs = tuple(Pair(picture, _label_of(picture)) for picture in listed.pictures)
-    known = {pair.mask for pair in pairs}
-    alone = (Problem(path, "has no picture of its name") for path in _texts(listed) if path not in known)
-    return Pairing(pairs, (*listed.problems, *alone))
 
 
 def _label_lines(path: Path) -> list[tuple[int, str]]:
