@@ -21,7 +21,7 @@ from edgeseg.cli.viewer_config import TOKEN_VARIABLE
 from edgeseg_runtime.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
-    from edgeseg.cli.stream import StreamConfig
+    from edgeseg.cli.stream_config import StreamConfig
     from edgeseg_runtime.address import Address
     from edgeseg_runtime.contract import Contract
     from edgeseg_runtime.events import Event, Events

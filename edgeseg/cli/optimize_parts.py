@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgeseg.cli.console import note, progress
+from edgeseg.cli.optimize_config import EffortConfig, GridConfig, OptimizeConfig
 from edgeseg.cli.pictures import calibration_set, labelled_pictures, run_data
 from edgeseg.cli.prune import finetune_settings
 from edgeseg.cli.prune_config import FinetuneConfig, PruneConfig, TargetConfig
@@ -26,9 +26,6 @@ from edgeseg_runtime.engines import ENGINES
 from edgeseg_runtime.errors import CheckpointError, ConfigError
 from edgeseg_runtime.files import sha256
 from edgeseg_runtime.machine import machine_facts, usable_cores
-
-if TYPE_CHECKING:
-    from edgeseg.cli.optimize import EffortConfig, GridConfig, OptimizeConfig
 
 
 def assemble(run: Path, config: OptimizeConfig, resume: bool) -> Parts:

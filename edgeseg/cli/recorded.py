@@ -14,7 +14,7 @@ from edgeseg.cli.outputs import open_sinks, refuse_to_overwrite
 from edgeseg_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edgeseg.cli.stream import StreamConfig
+    from edgeseg.cli.stream_config import StreamConfig
     from edgeseg_runtime.chronicle import Chronicle
     from edgeseg_runtime.stats import StreamSummary
     from edgeseg_runtime.stream import Stop

@@ -24,7 +24,8 @@ from edgeseg.optimize.timing import measure
 from edgeseg.optimize.training import SHAPE_PICTURES, Trainer
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.evaluate import evaluate
-from edgeseg_export.artifacts import Artifact, Calibration, package_versions
+from edgeseg_export.artifact import Artifact
+from edgeseg_export.artifacts import Calibration, package_versions
 from edgeseg_export.deployable import Deployable, TorchSegmenter
 from edgeseg_export.mixed import ranking_of
 from edgeseg_export.parity.pictures import Pictures

@@ -1,4 +1,4 @@
-"""The files an export makes: their names, how each is built, and what is written down about them."""
+"""The files an export makes: which are wanted, and how each is built."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeseg_export.artifact import Artifact
 from edgeseg_export.calibration import Audit
 from edgeseg_export.deployable import FrameModule
 from edgeseg_export.onnx_file import DynamicAxes, contract_metadata, export_onnx
 from edgeseg_runtime.contract import Precision
-from edgeseg_runtime.files import sha256
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.progress import Progress, silent
 
@@ -23,34 +23,6 @@ if TYPE_CHECKING:
     from edgeseg_export.mixed import Mixed, MixedSearch
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnxsim", "onnxruntime", "openvino", "nncf", "numpy")
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """One exported model: a folder that holds it whole."""
-
-    name: str
-    """`<format>-<precision>`, also the folder's name."""
-    file: Path
-    """model.onnx or model.xml (its model.bin lies beside it)."""
-    precision: Precision
-    about: Mapping[str, Any] = field(default_factory=dict)
-    """How int8 was made: the recipe, and the layers that stay in float."""
-    remarks: tuple[str, ...] = ()
-    """The same in a line or two."""
-
-    @property
-    def folder(self) -> Path:
-        """Where it lies."""
-        return self.file.parent
-
-    def facts(self, root: Path) -> dict[str, Any]:
-        """Return name, precision and the SHA-256 and size of every file, paths relative to `root`."""
-        files = {
-            str(file.relative_to(root)): {"sha256": sha256(file), "bytes": file.stat().st_size}
-            for file in sorted(self.folder.iterdir())
-        }
-        return {"name": self.name, "precision": self.precision, **self.about, "files": files}
 
 
 @dataclass(frozen=True)

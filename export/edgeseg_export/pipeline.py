@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg_export.artifacts import Artifact, Calibration, Wanted, build_artifacts, package_versions
+from edgeseg_export.artifact import Artifact
+from edgeseg_export.artifacts import Calibration, Wanted, build_artifacts, package_versions
 from edgeseg_export.deployable import FrameModule
 from edgeseg_export.onnx_file import DynamicAxes
 from edgeseg_export.parity.entry import Entry

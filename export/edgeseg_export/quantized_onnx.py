@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from edgeseg_export.artifacts import Artifact
+from edgeseg_export.artifact import Artifact
 from edgeseg_export.deployable import FrameModule
 from edgeseg_export.float_graph import average_globally
 from edgeseg_export.grouped_pixels import group_pixels

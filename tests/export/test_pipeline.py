@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from edgeseg_export import pipeline
-from edgeseg_export.artifacts import Artifact, Calibration, package_versions
+from edgeseg_export.artifact import Artifact
+from edgeseg_export.artifacts import Calibration, package_versions
 from edgeseg_export.calibration import audit, facts
 from edgeseg_export.deployable import TorchSegmenter
 from edgeseg_export.parity.compare import Reference

@@ -11,7 +11,7 @@ import cv2
 import pytest
 
 from edgeseg.cli.app import run
-from edgeseg.cli.optimize import BudgetConfig, EffortConfig, GridConfig, OptimizeConfig
+from edgeseg.cli.optimize_config import BudgetConfig, EffortConfig, GridConfig, OptimizeConfig
 from edgeseg.cli.optimize_parts import assemble
 from edgeseg.optimize.budget import MIXED_DROP
 from edgeseg.optimize.space import Trial

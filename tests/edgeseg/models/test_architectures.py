@@ -19,7 +19,8 @@ from edgeseg.data.procedural import ProceduralData, ProceduralSpec
 from edgeseg.models import MODELS, build
 from edgeseg.models.auxiliary import auxiliaries, auxiliary_heads, tapped
 from edgeseg.models.cost import Cost, count_macs, count_parameters, model_cost
-from edgeseg_export.artifacts import Artifact, Calibration, Wanted, build_artifacts
+from edgeseg_export.artifact import Artifact
+from edgeseg_export.artifacts import Calibration, Wanted, build_artifacts
 from edgeseg_export.calibration import Audit
 from edgeseg_export.deployable import Deployable, TorchSegmenter
 from edgeseg_export.onnx_file import DynamicAxes, export_onnx
