@@ -1,4 +1,4 @@
-"""Accuracy-aware int8: the fewest layers back in float that keep the masks within a bound.
+"""Accuracy-aware int8: the fewest layers back in float that keep the masks within a bound, and past the gate.
 
 Layers are put back in the order of their sensitivity, and their number is found by measuring real files.
 """
@@ -35,6 +35,8 @@ class Trial:
 
     float_layers: int
     drop: float
+    passed: bool
+    """Whether the parity gate let it through."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,21 @@ class Found:
 
 
 def fewest_float_layers(
-    rank: Callable[[], Sequence[str]], evaluate: Callable[[tuple[str, ...]], float], max_drop: float
+    rank: Callable[[], Sequence[str]], evaluate: Callable[[tuple[str, ...]], tuple[float, bool]], max_drop: float
 ) -> Found:
-    """Return the shortest beginning of the ranking, in float, with `evaluate(it) <= max_drop`: see `fewest`.
+    """Return the shortest beginning of the ranking, in float, that loses `max_drop` at most and passes: see `fewest`.
 
-    `rank` is asked for the layers, most sensitive first, only if some have to be put back. Raises GateFailed naming
-    the nearest trial when not even all of them will do.
+    `evaluate` tells the drop, and whether the parity gate lets the file through. `rank` is asked for the layers, most
+    sensitive first, only if some have to be put back. Raises GateFailed naming the nearest trial when not even all of
+    them will do.
     """
     ranking: Sequence[str] = ()
     trials: list[Trial] = []
 
     def holds(count: int) -> bool:
-        trials.append(Trial(count, evaluate(tuple(ranking[:count]))))
-        return trials[-1].drop <= max_drop
+        drop, passed = evaluate(tuple(ranking[:count]))
+        trials.append(Trial(count, drop, passed))
+        return passed and drop <= max_drop
 
     if holds(0):
         return Found((), trials[0].drop, tuple(trials))
@@ -68,9 +72,10 @@ def fewest_float_layers(
     count = fewest(holds, len(ranking))
     if count is None:
         nearest = min(trials, key=lambda trial: trial.drop)
+        refused = "" if nearest.passed else ", and the parity gate refuses it"
         raise GateFailed(
             f"the nearest loses {nearest.drop:.3f} with {nearest.float_layers} of {len(ranking)} layers in float, "
-            f"allowed is {max_drop:g}"
+            f"allowed is {max_drop:g}{refused}"
         )
     drop = next(trial.drop for trial in trials if trial.float_layers == count)
     return Found(tuple(ranking[:count]), drop, tuple(trials))
@@ -109,7 +114,8 @@ class Mixed:
     def __str__(self) -> str:
         times = ", ".join(f"{name} {value:.2f}" for name, value in self.p50_ms.items())
         kept = f"{len(self.float_layers)} layers in float" if self.float_layers else "every layer in int8"
-        before = f" instead of {self.int8_drop:.2f}" if self.float_layers else ""
+        refused = "" if self.trials[0].passed else ", which the gate refuses"
+        before = f" instead of {self.int8_drop:.2f}{refused}" if self.float_layers else ""
         return f"{kept}, drop {self.drop:.2f}{before} {self.unit} (allowed {self.max_drop:g}); {times} ms"
 
 
@@ -131,12 +137,13 @@ class MixedSearch:
         with tempfile.TemporaryDirectory() as folder:
             built: dict[int, Path] = {}
 
-            def evaluate(layers: tuple[str, ...]) -> float:
+            def evaluate(layers: tuple[str, ...]) -> tuple[float, bool]:
                 nonlocal unit
                 file = built[len(layers)] = Path(folder) / str(len(layers)) / path.name
                 build(file, layers)
-                drop, unit = self.gate.drop(f"{name}, {len(layers)} layers in float", Segmenter.load(file))
-                return drop
+                entry = self.gate.examine(f"{name}, {len(layers)} layers in float", Segmenter.load(file))
+                drop, unit = self.gate.drop(entry.comparison)
+                return drop, entry.verdict.passed
 
             try:
                 found = fewest_float_layers(rank, evaluate, self.max_drop)

@@ -37,7 +37,7 @@ class ExportPlan:
     """None makes no int8 files."""
     dynamic: DynamicAxes = field(default_factory=DynamicAxes)
     max_drop: float | None = None
-    """What int8 may lose, as the gate measures drops. Layers go back to float until it holds."""
+    """What int8 may lose, as the gate measures drops. Layers go back to float until it holds and the gate is passed."""
 
 
 def export_model(
@@ -80,7 +80,7 @@ def export_model(
         write_json(staging / MANIFEST, manifest)
         write_json(staging / PARITY, parity_document(entries))
         gate.write_report(staging / REPORT, out.parent.name, entries, facts)
-    raise_failures(entries, gate.refusal, out / REJECTED)
+    raise_failures(entries, gate.refusal, out / REJECTED, ways_out(plan, entries))
     return entries
 
 
@@ -111,9 +111,21 @@ def parity_document(entries: Sequence[Entry[Any]]) -> dict[str, Any]:
     return {entry.name: entry.document() for entry in entries}
 
 
-def raise_failures(entries: Sequence[Entry[Any]], refusal: str, where: Path) -> None:
+def ways_out(plan: ExportPlan, entries: Sequence[Entry[Any]]) -> str:
+    """Say what helps where int8 without a bound was refused; nothing else is known to help."""
+    if plan.calibration is None or plan.max_drop is not None:
+        return ""
+    if not any(entry.name.endswith("-int8") and not entry.verdict.passed for entry in entries):
+        return ""
+    return (
+        "\n  for int8: --max-drop 1 leaves the fewest layers in float that will do; "
+        "`edgeseg train --qat --init RUN` learns with its rounding"
+    )
+
+
+def raise_failures(entries: Sequence[Entry[Any]], refusal: str, where: Path, advice: str = "") -> None:
     """Raise GateFailed naming every artifact that did not pass and its numbers."""
     failed = [entry for entry in entries if not entry.verdict.passed]
     if failed:
         numbers = "\n  ".join(f"{entry.name}: " + "; ".join(entry.verdict.failure_lines()) for entry in failed)
-        raise GateFailed(f"{len(failed)} of {len(entries)} files {refusal}, see {where}\n  {numbers}")
+        raise GateFailed(f"{len(failed)} of {len(entries)} files {refusal}, see {where}\n  {numbers}{advice}")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg_export.mixed import Found, MixedSearch, fewest_float_layers
+from edgeseg_export.mixed import Found, MixedSearch, Trial, fewest_float_layers
 from edgeseg_export.parity.compare import Reference
 from edgeseg_export.parity.deployed import deployed_path
 from edgeseg_export.parity.faults import plant, swap_labels
@@ -37,7 +37,7 @@ class Fake:
 
 
 def search(fake: Fake, bound: float) -> Found:
-    return fewest_float_layers(fake.rank, fake.evaluate, bound)
+    return fewest_float_layers(fake.rank, lambda layers: (fake.evaluate(layers), True), bound)
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=70), st.floats(0, 30))
@@ -63,7 +63,7 @@ def fake_drop(fake: Fake, float_layers: Sequence[str]) -> float:
 def test_what_it_returns_was_measured_to_hold_even_where_the_drop_jumps_about(drops: list[float], bound: float) -> None:
     names = [str(index) for index in range(len(drops) - 1)]
     try:
-        found = fewest_float_layers(lambda: names, lambda layers: drops[len(layers)], bound)
+        found = fewest_float_layers(lambda: names, lambda layers: (drops[len(layers)], True), bound)
     except GateFailed:
         assert drops[0] > bound
         assert drops[-1] > bound
@@ -81,12 +81,35 @@ def test_layers_are_not_ranked_where_int8_holds() -> None:
 def test_the_nearest_is_named_where_nothing_holds() -> None:
     drops = {0: 3.0, 1: 2.0, 2: 1.25, 3: 1.5}
     with pytest.raises(GateFailed, match=r"the nearest loses 1\.250 with 2 of 3 layers in float, allowed is 1$"):
-        fewest_float_layers(lambda: ["a", "b", "c"], lambda layers: drops[len(layers)], 1.0)
+        fewest_float_layers(lambda: ["a", "b", "c"], lambda layers: (drops[len(layers)], True), 1.0)
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.booleans()), min_size=1, max_size=40), st.floats(-5, 5))
+def test_what_it_returns_passed_the_gate(tried: list[tuple[float, bool]], bound: float) -> None:
+    names = [str(index) for index in range(len(tried) - 1)]
+    try:
+        found = fewest_float_layers(lambda: names, lambda layers: tried[len(layers)], bound)
+    except GateFailed:
+        assert not any(passed and drop <= bound for drop, passed in (tried[0], tried[-1]))
+    else:
+        drop, passed = tried[len(found.float_layers)]
+        assert passed and drop == found.drop <= bound
+        assert all(trial == Trial(trial.float_layers, *tried[trial.float_layers]) for trial in found.trials)
+
+
+def test_a_file_within_the_bound_that_the_gate_refuses_is_not_enough() -> None:
+    tried = [(0.2, False), (0.4, False), (0.1, True)]
+    found = fewest_float_layers(lambda: ["a", "b"], lambda layers: tried[len(layers)], 0.5)
+    assert found.float_layers == ("a", "b")
+    with pytest.raises(
+        GateFailed, match=r"loses 0\.200 with 0 of 1 layers in float, allowed is 0\.5, and the .* refuses"
+    ):
+        fewest_float_layers(lambda: ["a"], lambda layers: tried[len(layers)], 0.5)
 
 
 def test_a_network_without_layers_to_put_back() -> None:
     with pytest.raises(GateFailed, match="with 0 of 0 layers"):
-        fewest_float_layers(list, lambda _: 2.0, 1.0)
+        fewest_float_layers(list, lambda _: (2.0, True), 1.0)
 
 
 @pytest.fixture

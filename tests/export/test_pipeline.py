@@ -119,7 +119,7 @@ def build(trained: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
                 raise step
             path = folder / step / "model.onnx"
             path.parent.mkdir()
-            if step == "faulty":
+            if step.startswith("faulty"):
                 plant(trained.onnx, path, swap_labels)
             else:
                 shutil.copy(trained.onnx, path)
@@ -153,6 +153,25 @@ class TestRefusal:
         assert name == f"{REJECTED}/faulty/model.onnx"
         assert model_file(tmp_path / "export" / "good").name == "model.onnx"
         assert any(line.startswith("faulty: fail") for line in said)
+
+    @pytest.mark.parametrize(
+        ("step", "calibrated", "max_drop", "told"),
+        [
+            ("faulty-int8", True, None, True),
+            ("faulty-int8", True, 0.5, False),  # layers were put back already
+            ("faulty-int8", False, None, False),  # trained for int8: there is no float file to put layers back to
+            ("faulty-float32", True, None, False),
+        ],
+    )
+    def test_what_helps_against_a_refused_int8_is_said(
+        self, trained: Any, build: dict[str, Any], calibration: Calibration, tmp_path: Path, step: str,
+        calibrated: bool, max_drop: float | None, told: bool,
+    ) -> None:  # fmt: skip
+        build["steps"] = ["good-int8", step]
+        plan = ExportPlan(gate(trained, 6), calibration if calibrated else None, max_drop=max_drop)
+        with pytest.raises(GateFailed) as caught:
+            export_model(trained.module, tmp_path / "export", plan, FACTS, report=lambda _: None)
+        assert ("--max-drop" in str(caught.value), "--qat" in str(caught.value)) == (told, told)
 
     def test_a_folder_offers_only_what_passed(self, trained: Any, build: dict[str, Any], tmp_path: Path) -> None:
         build["steps"] = ["faulty"]

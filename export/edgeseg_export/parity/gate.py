@@ -37,8 +37,8 @@ class Gate(Protocol):
         """
         ...
 
-    def drop(self, name: str, segmenter: Segmenter) -> tuple[float, str]:
-        """Return what a file loses, and the unit: points against the truth where there is some."""
+    def drop(self, comparison: Any) -> tuple[float, str]:
+        """Return what a file that was compared loses, and the unit: points against the truth where there is some."""
         ...
 
     def write_report(self, path: Path, title: str, entries: Sequence[Entry[Any]], facts: Mapping[str, str]) -> None:
@@ -63,12 +63,12 @@ class MaskGate:
 
     def examine(self, name: str, segmenter: Segmenter) -> Entry[Comparison]:
         """Compare a file's masks with the original's and judge them."""
-        comparison = self._compare(name, segmenter)
+        path = deployed_path(segmenter, self.reference.contract)
+        comparison = compare(self.reference, path, label=f"{name}'s masks", progress=self.progress)
         return Entry(name, comparison, judge(comparison, DEFAULTS[segmenter.precision].override(self.overrides)))
 
-    def drop(self, name: str, segmenter: Segmenter) -> tuple[float, str]:
+    def drop(self, comparison: Comparison) -> tuple[float, str]:
         """Return points of mIoU lost where there is truth for a verdict, else % of pixels with another class."""
-        comparison = self._compare(name, segmenter)
         if comparison.accuracy is not None and comparison.accuracy.judged.any():
             return comparison.accuracy.miou_drop, "mIoU points"
         return 100 * (1 - comparison.mean_agreement), "% of pixels"
@@ -78,7 +78,3 @@ class MaskGate:
     ) -> None:
         """Write the report of masks."""
         write_report(path, f"{title}: mask parity", self.reference, entries, facts)
-
-    def _compare(self, name: str, segmenter: Segmenter) -> Comparison:
-        path = deployed_path(segmenter, self.reference.contract)
-        return compare(self.reference, path, label=f"{name}'s masks", progress=self.progress)

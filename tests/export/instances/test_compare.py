@@ -145,14 +145,16 @@ class TestBadInput:
 
 class TestDrop:
     def test_it_is_mask_ap_where_there_is_truth(self, things: TrainedInstances) -> None:
-        drop, unit = ObjectGate(things.reference).drop("x", Segmenter.load(things.onnx))
+        gate = ObjectGate(things.reference)
+        drop, unit = gate.drop(gate.examine("x", Segmenter.load(things.onnx)).comparison)
         assert (abs(drop) < 0.01, unit) == (True, "mask AP points")
 
     def test_without_truth_it_is_what_is_not_alike(self, things: TrainedInstances) -> None:
         bare = [picture._replace(truth=None) for picture in things.pictures[:4]]
         seen_ = dict(zip((id(each.image) for each in bare), things.reference.seen, strict=False))
         reference = InstanceReference.of(lambda frame: seen_[id(frame)], bare, things.module.contract)
-        drop, unit = ObjectGate(reference).drop("x", Segmenter.load(things.onnx))
+        gate = ObjectGate(reference)
+        drop, unit = gate.drop(gate.examine("x", Segmenter.load(things.onnx)).comparison)
         assert (abs(drop) < 0.1, unit) == (True, "% of the objects")
 
 

@@ -36,13 +36,13 @@ class ObjectGate:
 
     def examine(self, name: str, segmenter: Segmenter) -> Entry[InstanceComparison]:
         """Compare a file's objects with the original's and judge them. Raises GateFailed for another contract."""
-        comparison = self._compare(name, segmenter)
+        path = deployed_objects(segmenter, self.reference.contract)
+        comparison = compare(self.reference, path, label=f"{name}'s objects", progress=self.progress)
         thresholds = INSTANCE_DEFAULTS[segmenter.precision].override(self.overrides)
         return Entry(name, comparison, judge(comparison, thresholds))
 
-    def drop(self, name: str, segmenter: Segmenter) -> tuple[float, str]:
+    def drop(self, comparison: InstanceComparison) -> tuple[float, str]:
         """Return points of mask AP lost where the truth holds objects, else how far objects are from being alike."""
-        comparison = self._compare(name, segmenter)
         if comparison.accuracy is not None and comparison.accuracy.drop == comparison.accuracy.drop:
             return comparison.accuracy.drop, "mask AP points"
         return 100 * (1 - float(comparison.agreement.mean())), "% of the objects"
@@ -52,7 +52,3 @@ class ObjectGate:
     ) -> None:
         """Write the report of objects."""
         write_report(path, f"{title}: object parity", self.reference, entries, facts)
-
-    def _compare(self, name: str, segmenter: Segmenter) -> InstanceComparison:
-        path = deployed_objects(segmenter, self.reference.contract)
-        return compare(self.reference, path, label=f"{name}'s objects", progress=self.progress)
