@@ -114,9 +114,9 @@ class Mixed:
     def __str__(self) -> str:
         times = ", ".join(f"{name} {value:.2f}" for name, value in self.p50_ms.items())
         kept = f"{len(self.float_layers)} layers in float" if self.float_layers else "every layer in int8"
-        refused = "" if self.trials[0].passed else ", which the gate refuses"
-        before = f" instead of {self.int8_drop:.2f}{refused}" if self.float_layers else ""
-        return f"{kept}, drop {self.drop:.2f}{before} {self.unit} (allowed {self.max_drop:g}); {times} ms"
+        before = f" instead of {self.int8_drop:.2f}" if self.float_layers else ""
+        refused = "" if self.trials[0].passed else ", and the gate refuses int8 alone"
+        return f"{kept}, drop {self.drop:.2f}{before} {self.unit} (allowed {self.max_drop:g}{refused}); {times} ms"
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,7 @@ def test_a_file_is_found_written_and_told_about(trained: Any, pictures: Referenc
     assert min(found.p50_ms.values()) > 0
     assert path.read_bytes() == trained.onnx.read_bytes()
     assert "3 layers in float, drop " in str(found)
+    assert str(found).split("; ")[0].endswith("mIoU points (allowed 0.5, and the gate refuses int8 alone)")
     assert [item.name for item in path.parent.iterdir()] == ["model.onnx"]
 
 
