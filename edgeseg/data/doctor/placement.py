@@ -75,12 +75,13 @@ def turned_by_exif(seen: Seen) -> Iterator[Finding]:
                 by_turn.setdefault(name, []).append((k, score.turned[name] - score.score))
         for name, gains in by_turn.items():
             values = np.array([gain for _, gain in gains])
-            telling = [gains[place] for place in _telling(values)]  # others may have been turned as they should
-            if telling and _is_confirmed(seen, [k for k, _ in telling], TURNS_BACK[name]):
-                found = tuple(k for k, gain in telling if gain > 0)
+            telling = _telling(values)  # others may have been turned as they should
+            if len(telling) and _is_confirmed(seen, [gains[place][0] for place in telling], TURNS_BACK[name]):
+                better = telling[values[telling] > 0]
+                found = tuple(gains[place][0] for place in better)
                 files = tuple(seen.mask_path(k) for k in found)
                 text = f"{plural(len(found), 'mask')} of tagged pictures fit them better unturned"
-                yield Finding("exif-orientation", text, split, files, found, numbers=_numbers(values))
+                yield Finding("exif-orientation", text, split, files, found, numbers=_numbers(values[better]))
 
 
 def _telling(gain: Floats) -> Indices:

@@ -105,6 +105,12 @@ def test_a_planted_fault_is_found_and_nothing_else_is_accused(plant: Plant, chec
     assert grave(diagnosis) <= allowed, {name: findings[name] for name in grave(diagnosis) - allowed}
 
 
+def test_the_gain_told_of_unturned_masks_is_that_of_the_masks_named(sound: Path) -> None:
+    faults.turn_half_but_one_by_exif(sound)
+    (finding,) = found(diagnose(str(sound)))["exif-orientation"]
+    assert finding.numbers["pictures"] == len(finding.pictures) == 9
+
+
 def test_every_check_has_a_fault_that_it_finds() -> None:
     # those of objects are planted in test_objects.py
     of_objects = {name for name in CHECKS if name.startswith("object") or name == "picture-without-objects"}
