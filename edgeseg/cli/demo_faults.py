@@ -18,7 +18,7 @@ from edgeseg_export.parity.entry import Entry
 from edgeseg_export.parity.faults import Fault, plant, swap_red_blue, wrong_int8_scale
 from edgeseg_export.parity.gate import MaskGate
 from edgeseg_export.parity.report import write_report
-from edgeseg_export.pipeline import REPORT
+from edgeseg_export.place import REPORT
 from edgeseg_runtime.errors import GateFailed
 from edgeseg_runtime.segmenter import Segmenter
 

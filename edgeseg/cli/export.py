@@ -88,10 +88,13 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
     from edgeseg.training.checkpoint import checkpoint_file, load_deployable, read_checkpoint
     from edgeseg_export.onnx_file import DynamicAxes
     from edgeseg_export.pipeline import ExportPlan, export_model, parity_document
+    from edgeseg_export.place import check_place
     from edgeseg_runtime.files import sha256
 
     config = config or ExportConfig()
     file = checkpoint_file(run)
+    out = config.out or file.parent / "export"
+    check_place(out)
     module, checkpoint = load_deployable(file, **_changes(config, read_checkpoint(file)))
     where, bounds = Where(config.data, config.split), Bounds(config.gate, config.objects, Settings())
     gate = gate_of(module, checkpoint, where, bounds)
@@ -103,7 +106,6 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
             checkpoint, config.calibration, config.calibration_count, config.seed, progress=progress
         )
         note(f"int8 is calibrated on {len(calibration.names)} pictures of {calibration.source}, seed {config.seed}")
-    out = config.out or file.parent / "export"
     facts = {
         "checkpoint": file.name,
         "checkpoint sha256": sha256(file),

@@ -14,16 +14,16 @@ from edgeseg_export.deployable import FrameModule
 from edgeseg_export.onnx_file import DynamicAxes
 from edgeseg_export.parity.entry import Entry
 from edgeseg_export.parity.gate import Gate
+from edgeseg_export.place import MANIFEST, PARITY, REPORT, check_place
 from edgeseg_runtime.engines import ENGINES
 from edgeseg_runtime.errors import GateFailed
 from edgeseg_runtime.files import atomic_path, write_json
 from edgeseg_runtime.progress import Progress, silent
-from edgeseg_runtime.segmenter import Segmenter
+from edgeseg_runtime.segmenter import REJECTED, Segmenter
 
 if TYPE_CHECKING:
     from edgeseg_export.mixed import MixedSearch
 
-REJECTED, MANIFEST, PARITY, REPORT = "rejected", "manifest.json", "parity.json", "report.html"
 SENSITIVITY = "sensitivity"
 
 
@@ -52,13 +52,15 @@ def export_model(
     """Write the folder `out`, whole, in place of one that was there, and return what was judged.
 
     `facts` (checkpoint, command, …) go into the report and the manifest as they are. Every file is compared through
-    its own engine, read back from disk. Raises GateFailed when one differs too much: it is then only in `rejected/`.
+    its own engine, read back from disk. Raises GateFailed when one differs too much: it is then only in `rejected/`,
+    and OutputError when `out` holds anything but an export.
     """
+    check_place(out)
     gate = plan.gate()
     bf16 = "bf16" in ENGINES["openvino"].capabilities().precisions
     if not bf16:
         report("openvino-bf16: left out, this processor does not compute in bf16 and it could not be compared")
-    with atomic_path(out) as staging:
+    with atomic_path(out, over_folder=True) as staging:
         staging.mkdir()
         entries: list[Entry[Any]] = []
         kept = []

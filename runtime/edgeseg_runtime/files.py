@@ -16,12 +16,15 @@ from edgeseg_runtime.errors import OutputError
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, over_folder: bool = False) -> Iterator[Path]:
     """Yield a temporary name in `path`'s folder with the same suffix; rename it to `path` if the body succeeds.
 
-    The body writes a file or makes a folder there. If the body raises (or is interrupted), nothing is left.
-    Raises OutputError when the folder cannot be made or written to.
+    The body writes a file or makes a folder there. If the body raises (or is interrupted), nothing is left. A folder
+    that holds something is replaced only `over_folder`, by who has looked at what it holds.
+    Raises OutputError when the folder cannot be made or written to, and for a folder in the way.
     """
+    if not over_folder and path.is_dir() and any(path.iterdir()):
+        raise OutputError(f"cannot write {path}: there is a folder of that name, which is not empty")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

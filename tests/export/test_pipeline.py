@@ -18,11 +18,12 @@ from edgeseg_export.parity.compare import Reference
 from edgeseg_export.parity.faults import plant, swap_labels
 from edgeseg_export.parity.gate import MaskGate
 from edgeseg_export.parity.thresholds import Overrides
-from edgeseg_export.pipeline import MANIFEST, PARITY, REJECTED, REPORT, ExportPlan, export_model
+from edgeseg_export.pipeline import ExportPlan, export_model
+from edgeseg_export.place import MANIFEST, PARITY, REPORT
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.engines import ENGINES
 from edgeseg_runtime.errors import GateFailed
-from edgeseg_runtime.segmenter import Segmenter, model_file
+from edgeseg_runtime.segmenter import REJECTED, Segmenter, model_file
 
 FACTS = {"checkpoint": "best.safetensors", "command": "edgeseg export"}
 LOOSE = Overrides(0.9, 0.8, 0.7, 10, 30, 30)

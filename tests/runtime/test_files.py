@@ -52,12 +52,24 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     target = tmp_path / "export"
+    target.mkdir()
     for generation in ("first", "second"):
-        with atomic_path(target) as temporary:
+        with atomic_path(target, over_folder=True) as temporary:
             temporary.mkdir()
             (temporary / generation).touch()
     assert names(target) == ["second"]
     assert names(tmp_path) == ["export"]
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "thesis"
+    target.mkdir()
+    with atomic_path(target) as temporary:  # an empty one is as good as none
+        temporary.mkdir()
+        (temporary / "chapter").touch()
+    with pytest.raises(OutputError, match="there is a folder of that name, which is not empty"), atomic_path(target):
+        raise AssertionError("nothing is begun")
+    assert names(target) == ["chapter"] and names(tmp_path) == ["thesis"]
 
 
 def test_two_writers_of_one_name_do_not_meet(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from edgeseg_export.instances.parity.gate import ObjectGate
 from edgeseg_export.instances.parity.limits import InstanceOverrides
 from edgeseg_export.instances.parity.paths import original_path
 from edgeseg_export.parity.comparison import Sampling
-from edgeseg_export.pipeline import MANIFEST, PARITY, REJECTED, REPORT, ExportPlan, export_model
+from edgeseg_export.pipeline import ExportPlan, export_model
+from edgeseg_export.place import MANIFEST, PARITY, REPORT
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.engines import ENGINES
 from edgeseg_runtime.errors import GateFailed
-from edgeseg_runtime.segmenter import Segmenter
+from edgeseg_runtime.segmenter import REJECTED, Segmenter
 from tests.export.instances.conftest import TrainedInstances
 
 FACTS = {"checkpoint": "best.safetensors"}
