@@ -14,9 +14,9 @@ from edgeseg.data.instances.open import open_instances
 from edgeseg.data.open import open_data
 from edgeseg.training.evaluate import check_classes
 from edgeseg_export.artifacts import Calibration
-from edgeseg_export.calibration import audit, choose, facts
+from edgeseg_export.calibration import MINIMUM, audit, choose, facts
 from edgeseg_export.parity.pictures import Picture
-from edgeseg_runtime.errors import CalibrationError, DatasetError
+from edgeseg_runtime.errors import CalibrationError, ConfigError, DatasetError
 from edgeseg_runtime.preprocess import Image, Mask
 from edgeseg_runtime.progress import Progress
 
@@ -116,8 +116,11 @@ def calibration_set(
     """Draw `count` calibration pictures and compare them with the training pictures.
 
     From the run's training pictures, or from `source`: a data set (its train split) or a folder of pictures.
-    Raises CalibrationError when they are too few or unlike the training pictures.
+    Raises ConfigError for a count that is too low, CalibrationError when they are too few or unlike the training
+    pictures.
     """
+    if count < MINIMUM:
+        raise ConfigError(f"--calibration-count must be at least {MINIMUM}, got {count}")
     of_objects = checkpoint.contract.task == "instance"
     training: SegmentationData
     if of_objects:
@@ -144,6 +147,8 @@ def _open(source: str, of_objects: bool, progress: Progress) -> SegmentationData
     folder = Path(source)
     if folder.is_dir() and (loose := list_pictures(folder)):
         return loose
+    if folder.is_dir() and not any(folder.iterdir()):
+        raise CalibrationError(f"--calibration: there is nothing in the folder {source}")
     if of_objects:
         return ObjectsAsClasses(open_instances(source, "train", progress=progress))
     return open_data(source, "train", progress=progress)

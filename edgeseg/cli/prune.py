@@ -29,7 +29,9 @@ def prune(run: Path, /, *, config: PruneConfig, json: bool = False) -> None:
     network, exported, measured and trained on like any other. A model of classes
     has its unpruned self as the teacher. Leaves in --out: start.safetensors, pruned
     and not yet fine-tuned, and the run that started from it. If that is killed, it
-    goes on with `edgeseg train --config OUT/config.yaml --resume`.
+    goes on with `edgeseg train --config OUT/config.yaml --resume`. Of several steps
+    each but the last has such a run in OUT/step-1, …; when that has ended, prune it
+    by what is left to be pruned.
 
     For example:
 
@@ -157,7 +159,10 @@ def _pruners(config: PruneConfig, file: Path, settings: TrainConfig, task: Task)
         return cost_steps(net, contract.size, cost, target.macs, channels.steps, options, progress=progress)
     for package in ("onnx", "onnxscript", "onnxsim", target.engine):
         require(package, "export")
-    bound, threads = parse_latency(target.latency or ""), target.threads or usable_cores()
+    cores = usable_cores()
+    bound, threads = parse_latency(target.latency or ""), target.threads or cores
+    if threads > cores:
+        raise ConfigError(f"--threads {threads}: there are {cores} cores here")
     time = Cost(
         lambda candidate: float_latency_ms(candidate, contract, engine=target.engine, threads=threads),
         f"ms in {target.engine}, {threads} thread{'s' if threads > 1 else ''}",

@@ -24,15 +24,17 @@ class TargetConfig:
     """Longest time from frame to mask (of objects: to an empty one), such as 5ms, of float32 exports measured here."""
     engine: Literal["openvino", "onnxruntime"] = "openvino"
     """Engine that --latency is measured in."""
-    threads: Annotated[int, Parameter(show_default=False)] = 0
+    threads: Annotated[int | None, Parameter(show_default=False)] = None
     """Processor threads that --latency is measured with; every core if not given."""
 
     def __post_init__(self) -> None:
         for flag, value in (("ratio", self.ratio), ("macs", self.macs)):
             if value is not None and not 0 < value < 1:
                 raise ConfigError(f"--{flag} must lie between 0 and 1, got {value}")
-        if self.threads < 0:
-            raise ConfigError(f"--threads must be positive, got {self.threads}")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"--threads must be 1 or more, got {self.threads}")
+        if self.threads is not None and self.latency is None:
+            raise ConfigError("--threads is what --latency is measured with; give one, or leave --threads away")
 
 
 @Parameter(name="*", group="Channels")

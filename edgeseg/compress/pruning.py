@@ -36,7 +36,7 @@ class Cost:
 
     def say(self, value: float) -> str:
         """Return a value with its unit."""
-        return f"{value:.3g} {self.unit}"
+        return f"{float(f'{value:.3g}'):,g} {self.unit}"
 
 
 def macs_share(net: nn.Module, size: tuple[int, int]) -> Cost:

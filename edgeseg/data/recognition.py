@@ -43,7 +43,9 @@ class HasSplits(Protocol):
 
 def find_folder(spec: str) -> Path:
     """Return the folder that `spec` names. Raises DatasetError if there is none."""
-    if not (root := Path(spec)).is_dir():
+    if (root := Path(spec)).is_file():
+        raise DatasetError(f"{spec!r} is a file; name the folder that holds the data")
+    if not root.is_dir():
         raise DatasetError(
             f"there is no folder {spec!r}; name a data folder, or {procedural.NAME} for the built-in set"
         )

@@ -26,6 +26,7 @@ from edgeseg.config import TrainConfig, given
 from edgeseg.training.batch_preview import BATCH
 from edgeseg.training.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
 from edgeseg.training.convolutions import mend_convolutions
+from edgeseg.training.folder import held
 from edgeseg.training.machine import (
     choose_accelerator,
     choose_precision,
@@ -68,21 +69,34 @@ def train(
 ) -> TrainingResult:
     """Train in `config.out` and return what was reached.
 
-    Raises ConfigError when the folder already holds a run (without `resume`) or a different one (with it) or a setting
-    does not fit, CheckpointError when there is nothing to resume, DatasetError when the splits' classes differ.
+    Raises ConfigError when the folder already holds a run (without `resume`) or a different one (with it), another
+    process trains into it, or a setting does not fit, CheckpointError when there is nothing to resume, DatasetError
+    when the splits' classes differ, OutputError when the folder cannot be made.
     """
-    started = time.monotonic()
     for name in ("lightning.fabric", "lightning.pytorch"):  # their greetings are no business of the user's
         logging.getLogger(name).setLevel(logging.WARNING)
     config = resolve(config)
     config = replace(config, machine=replace(config.machine, devices=choose_processes(config.machine.devices).total))
-    epochs, said = given(config.optim.epochs), f"val {task.headline.said}"
     fabric = make_fabric(config)
     contract = task.make_contract(config)
-    if fabric.is_global_zero:
+    if not fabric.is_global_zero:
+        return _train(config, contract, task, fabric, resume, silent, report)
+    with held(config.out):
         check_folder(config, resume)
-    else:
-        progress = silent
+        return _train(config, contract, task, fabric, resume, progress, report)
+
+
+def _train(
+    config: TrainConfig,
+    contract: Contract,
+    task: Task,
+    fabric: Fabric,
+    resume: bool,
+    progress: Progress,
+    report: Callable[[str], None],
+) -> TrainingResult:
+    epochs, said = given(config.optim.epochs), f"val {task.headline.said}"
+    started = time.monotonic()
     fabric.launch()
     loader, module, state, step = assemble(
         config, contract, task, fabric, fresh=not resume, progress=progress, report=report

@@ -17,6 +17,7 @@ from edgeseg.compress.channels import channel_plan
 from edgeseg.compress.pruning import Cost, PruneOptions, PruneReport, prune, prune_to, step_ratios
 from edgeseg.config import ModelConfig, TrainConfig, flatten, given
 from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, save_checkpoint
+from edgeseg.training.folder import held
 from edgeseg.training.loop import train
 from edgeseg.training.machine import choose_accelerator
 from edgeseg.training.state import CONFIG
@@ -87,12 +88,17 @@ def prune_run(
 
     Leaves START in `settings.out`, the pruned network before it learnt again, and the run beside it. Of several
     pruners each but the last has a run in the folder step-1, step-2, …; they share the epochs. Without `finetune`
-    there is only START. Raises ConfigError when the folder already holds a run, and what pruning and training raise.
+    there is only START. Raises ConfigError when the folder already holds a run or there are fewer epochs than pruners,
+    and what pruning and training raise.
     """
+    epochs = given(settings.optim.epochs)
+    if finetune and epochs < len(pruners):
+        raise ConfigError(f"{epochs} epochs are too few for {len(pruners)} steps; give --epochs or --steps")
     folders = [settings.out / f"step-{step}" for step in range(1, len(pruners))] + [settings.out]
     for folder in folders:
-        if (folder / CONFIG).exists() or (folder / START).exists():
-            raise ConfigError(f"{folder} already holds a run; choose another --out")
+        _refuse_run(folder)
+    with held(settings.out):  # now, and not after the work of a first pruning
+        pass
     device = torch.device(choose_accelerator(settings.machine.device))
     score, said = partial(_score, task, device, progress), f"val {task.headline.said}"
     net, checkpoint = load_checkpoint(checkpoint_file(source))
@@ -100,7 +106,7 @@ def prune_run(
     whole: PruneReport | None = None
     before = pruned = nan
     tuned: float | None = None
-    for folder, prune_net, epochs in zip(folders, pruners, _epochs(settings, len(pruners)), strict=True):
+    for folder, prune_net, share in zip(folders, pruners, _epochs(epochs, len(pruners)), strict=True):
         part = prune_net(net.to(device))
         net.cpu()
         if whole is None:  # only now: scoring takes long, and a target that cannot be had shows at once
@@ -109,12 +115,11 @@ def prune_run(
         whole = part if whole is None else whole.then(part)
         scored = score(net, checkpoint.contract)
         pruned = scored.score
-        report(f"{folder / START}: {whole.macs_share:.1%} of the MACs, {said} {pruned:.4f}")
         config = replace(
             settings,
             out=folder,
             model=ModelConfig(checkpoint.model, init=folder / START),
-            optim=replace(settings.optim, epochs=epochs),
+            optim=replace(settings.optim, epochs=share),
         )
         description = replace(
             checkpoint,
@@ -124,11 +129,17 @@ def prune_run(
             config=flatten(config),
         )
         with _starting_file(folder / START, net, description):
+            report(f"{folder / START}: {whole.macs_share:.1%} of the MACs, {said} {pruned:.4f}")
             if finetune:
                 tuned = train(config, task, progress=progress, report=report).best_score
                 net, checkpoint = load_checkpoint(checkpoint_file(folder))
     assert whole is not None, "there is at least one pruner"
     return PruneOutcome(whole, before, pruned, tuned)
+
+
+def _refuse_run(folder: Path) -> None:
+    if (folder / CONFIG).exists() or (folder / START).exists():
+        raise ConfigError(f"{folder} already holds a run; choose another --out")
 
 
 def _score(task: Task, device: torch.device, progress: Progress, net: nn.Module, contract: Contract) -> Scored:
@@ -137,15 +148,19 @@ def _score(task: Task, device: torch.device, progress: Progress, net: nn.Module,
     return scored
 
 
-def _epochs(settings: TrainConfig, steps: int) -> Iterable[int]:
+def _epochs(epochs: int, steps: int) -> Iterable[int]:
     """Share the epochs out, at least one a step, what does not divide going to the last."""
-    share = max(1, given(settings.optim.epochs) // steps)
-    return [share] * (steps - 1) + [max(1, given(settings.optim.epochs) - share * (steps - 1))]
+    share = max(1, epochs // steps)
+    return [share] * (steps - 1) + [max(1, epochs - share * (steps - 1))]
 
 
 @contextmanager
 def _starting_file(path: Path, net: nn.Module, description: Checkpoint) -> Iterator[None]:
-    """Write the pruned network; take it away again when the body fails before it has begun a run beside it."""
+    """Write the pruned network; take it away again when the body fails before it has begun a run beside it.
+
+    Raises ConfigError when another process has begun one there meanwhile.
+    """
+    _refuse_run(path.parent)
     save_checkpoint(path, net, replace(description, channels=channel_plan(net)))
     try:
         yield

@@ -49,6 +49,8 @@ def resolve(config: TrainConfig) -> TrainConfig:
     model, size = (MODEL, SIZE) if start is None else (start.model, start.contract.size)
     if start is not None and config.model.model not in (None, model):
         raise ConfigError(f"--model {config.model.model}: {config.model.init} is {model}; leave --model away")
+    if start is not None and start.quantized and config.model.qat:
+        raise ConfigError(f"--qat: {config.model.init} was trained for int8 already; start from the run it came from")
     model = config.model.model or model
     two_stages = model in INSTANCE_MODELS and INSTANCE_MODELS[model].output == "detections"
     epochs, lr = (QAT_EPOCHS, QAT_LR) if config.model.qat else (EPOCHS, DETECTION_LR if two_stages else LR)

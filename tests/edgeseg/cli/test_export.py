@@ -101,8 +101,13 @@ def test_layers_go_back_to_float_until_the_drop_is_allowed(
     [
         (["{tmp}/gone"], "there is no checkpoint at"),
         (["{tmp}"], "holds no best.safetensors"),
-        (["{run}", "--int8", "--calibration-count", "63"], "63 calibration pictures are too few; give at least 64"),
+        (["{run}", "--int8", "--calibration-count", "63"], "--calibration-count must be at least 64, got 63"),
         (["{run}", "--int8", "--calibration", "{tmp}/gone"], "{tmp}/gone"),
+        (["{run}", "--int8", "--calibration", "{tmp}"], "--calibration: there is nothing in the folder {tmp}"),
+        (
+            ["{run}", "--int8", "--calibration", "{run}/best.safetensors"],
+            "is a file; name the folder that holds the data",
+        ),
         (["{run}", "--max-drop", "0.3"], "--max-drop is about int8 files; give --int8 too"),
         (["{run}", "--int8", "--max-drop", "-1"], "--max-drop must lie between 0 and 100, got -1"),
         (["{run}", "--max-miou-drop", "-1"], "--max-miou-drop must lie between 0 and 100"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from edgeseg.cli.prune_config import PruneConfig, TargetConfig
 from edgeseg.compress.channels import channel_plan
 from edgeseg.config import load_config
 from edgeseg.models.cost import count_macs, count_parameters
+from edgeseg.training import prune as pruning
 from edgeseg.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from edgeseg.training.runlog import read_metrics
 
@@ -152,6 +154,10 @@ def test_the_clock_runs_an_export_of_the_network(tiny_run: Path, engine: str) ->
         (["--latency", "5"], 2, "with its unit, such as 12ms"),
         (["--ratio", "0.3", "--round-to", "0"], 2, "--round-to must be at least 1"),
         (["--ratio", "0.3", "--steps", "0"], 2, "--steps must be at least 1"),
+        (["--ratio", "0.3", "--steps", "3", "--epochs", "2"], 2, "2 epochs are too few for 3 steps; give --epochs or"),
+        (["--ratio", "0.3", "--threads", "1"], 2, "--threads is what --latency is measured with"),
+        (["--latency", "5ms", "--threads", "0"], 2, "--threads must be 1 or more, got 0"),
+        (["--latency", "5ms", "--threads", "999"], 2, "--threads 999: there are "),
         (["--ratio", "0.3", "--epochs", "0"], 2, "--epochs must be at least 1"),
         (["--ratio", "0.3", "--lr", "0"], 2, "--lr must be above 0"),
         (["--ratio", "0.3", "--criterion", "luck"], 2, "--criterion"),
@@ -185,6 +191,31 @@ def test_a_folder_that_holds_a_run_is_left_as_it_is(
     assert prune(tiny_run, tiny_run, *flags) == 2
     assert capsys.readouterr().err.count("already holds a run; choose another --out") == 2
     assert (tmp_path / "run" / START).read_bytes() == before
+
+
+def test_a_file_in_the_way_is_told_before_the_work(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert prune(tiny_run, tmp_path / "file", "--ratio", "0.3") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot make the folder" in line and "choose another --out" in line
+
+
+def test_a_run_that_another_process_began_meanwhile_is_left_alone(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score = pruning._score
+
+    def meanwhile(*arguments: Any) -> Any:
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / START).write_text("theirs")
+        return score(*arguments)
+
+    monkeypatch.setattr("edgeseg.training.prune._score", meanwhile)
+    assert prune(tiny_run, tmp_path / "run", "--ratio", "0.3") == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert (tmp_path / "run" / START).read_text() == "theirs"
 
 
 def test_what_cannot_be_pruned(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,7 +70,7 @@ def test_an_export_of_the_run_is_used_and_the_masks_are_compared_once(
         (["{tmp}/gone"], "there is no checkpoint at"),
         (["{run}", "--count", "0"], "--count must be 1 or more, got 0"),
         (["{run}", "--seconds", "0"], "--seconds must be more than 0"),
-        (["{run}", "--calibration-count", "3"], "3 calibration pictures are too few"),
+        (["{run}", "--calibration-count", "3"], "--calibration-count must be at least 64, got 3"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -24,6 +24,7 @@ from edgeseg.data.open import open_data
 from edgeseg.training.batch_preview import BATCH
 from edgeseg.training.checkpoint import BEST, LAST, load_semantic, read_checkpoint
 from edgeseg.training.evaluate import evaluate
+from edgeseg.training.folder import held
 from edgeseg.training.loop import TrainingResult, train
 from edgeseg.training.runlog import CURVES, EVENTS, METRICS, read_metrics
 from edgeseg.training.semantic import SemanticTask
@@ -243,6 +244,15 @@ class TestResume:
         assert run(["train", *flags(finished.config)]) == 2
         assert f"{finished.out} already holds a run; go on with --resume" in capsys.readouterr().err
         assert contents(finished.out) == before
+
+    def test_a_folder_that_another_process_trains_into_is_left_alone(
+        self, tiny: Any, train_tiny: Any, tmp_path: Path
+    ) -> None:
+        with held(tmp_path / "run"):
+            for resume in (False, True):
+                with pytest.raises(ConfigError, match="another process trains into"):
+                    train_tiny(tiny(tmp_path / "run"), resume=resume)
+            assert not contents(tmp_path / "run")
 
     def test_other_settings_are_named(self, finished: Any, capsys: pytest.CaptureFixture[str]) -> None:
         before = contents(finished.out)

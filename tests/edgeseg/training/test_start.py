@@ -10,7 +10,7 @@ from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
 from edgeseg.config import DataConfig, DistillationConfig, ModelConfig, OptimConfig, TrainConfig
 from edgeseg.data.open import open_data
-from edgeseg.training.checkpoint import BEST, load_checkpoint, load_deployable, read_checkpoint
+from edgeseg.training.checkpoint import BEST, load_checkpoint, load_deployable, read_checkpoint, save_checkpoint
 from edgeseg.training.runlog import METRICS, read_metrics
 from edgeseg.training.start import make_contract, resolve, starting_net
 from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_STD
@@ -47,6 +47,12 @@ class TestResolve:
     def test_another_architecture_than_the_run_has(self, finished: Any) -> None:
         with pytest.raises(ConfigError, match=r"--model unet: .* is fast_scnn; leave --model away"):
             resolve(TrainConfig(DataConfig("x"), Path("y"), ModelConfig("unet", init=finished.out)))
+
+    def test_a_run_that_was_trained_for_int8_already(self, finished: Any, tmp_path: Path) -> None:
+        net, checkpoint = load_checkpoint(finished.out / BEST)
+        save_checkpoint(tmp_path / "run" / BEST, net, replace(checkpoint, quantized=True))
+        with pytest.raises(ConfigError, match=r"--qat: .*run was trained for int8 already; start from the run it came"):
+            resolve(TrainConfig(DataConfig("x"), Path("y"), ModelConfig(init=tmp_path / "run", qat=True)))
 
     def test_a_run_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="nowhere"):
