@@ -1,4 +1,4 @@
-"""Put the files of several networks' compression into one table for the README: a line for each network.
+"""Print the files of several networks' compression as Markdown: a line for each network, then a table for each.
 
     python benchmarks/compression_summary.py benchmarks/results/camvid_compression_*.json
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from command_line import run_command
+from compression_table import markdown
 from run_facts import read_left
 from table_cells import ENGINES, fastest_files, pair
 
@@ -33,15 +34,19 @@ NONE = "–"
 
 
 def compression_summary(*results: Path) -> None:
-    """Print a line for each of RESULTS.
+    """Print a line for each of RESULTS, then the table of each, see `compression_table`.
 
     All but the network's own mIoU are points that something is below it, negative where it is above; pairs are ONNX
     Runtime / OpenVINO. *MACs left* is of the smallest pruned network, and so are the columns after it. *Times float32*
     is how many times as fast OpenVINO's int8 is as its float32, *times int8* how many times as fast the pruned
     network's int8 is as the unpruned one's: networks alone, one thread.
     """
-    lines = [line(read_left(path)["runs"]) for path in results]
+    documents = [read_left(path) for path in results]
+    lines = [line(document["runs"]) for document in documents]
     print("\n".join("| " + " | ".join(cells) + " |" for cells in [HEADERS, ["---"] * len(HEADERS), *lines]))
+    for path, document in zip(results, documents, strict=True):
+        model = document["runs"][0]["settings"]["model"]
+        print(f"\n## {model}\n\n`{path.name}`: {document['remark']}\n\n{markdown(document['runs'])}")
 
 
 def line(runs: list[dict[str, Any]]) -> list[str]:

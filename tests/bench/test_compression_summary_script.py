@@ -24,11 +24,12 @@ def test_a_line_for_each_network(tmp_path: Path, capsys: pytest.CaptureFixture[s
     taught = make_run(tmp_path / "taught", 0.72, teacher="/runs/original", missing=("onnx-int8",))
     runs = {original: milliseconds(8, 7, 5, 4), taught: milliseconds(5, 4, 3, 2.5)}
     bench = make_bench(tmp_path / "bench.json", "monday", runs)
-    compression((original, taught), config=CompressionConfig(bench, tmp_path / "one.json"))
+    compression((original, taught), config=CompressionConfig(bench, tmp_path / "one.json", "two cores"))
     compression((taught,), config=CompressionConfig(bench, tmp_path / "other.json"))
     capsys.readouterr()
     compression_summary(tmp_path / "one.json", tmp_path / "other.json")
-    first, second = cells_of(capsys.readouterr().out)
+    summary, one, other = capsys.readouterr().out.split("\n\n## ")
+    first, second = cells_of(summary)
     assert first == dict.fromkeys(HEADERS, "–") | {
         "network": "`fast_scnn`",
         "mIoU": "70.00",
@@ -37,6 +38,9 @@ def test_a_line_for_each_network(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "distilled": "-2.00",
     }
     assert second["int8"] == "– / 1.00"  # ONNX Runtime's was refused
+    assert one.startswith("fast_scnn\n\n`one.json`: two cores\n\n| run |")
+    assert [row.split(" | ")[0] for row in one.splitlines()[6:]] == ["| original", "| taught"]
+    assert [row.split(" | ")[0] for row in other.splitlines()[6:]] == ["| taught"]
 
 
 def run(kind: str, mean_iou: float, macs: int, ms: float | None) -> dict[str, object]:
