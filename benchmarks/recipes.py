@@ -6,7 +6,7 @@
 Every run is scored once, after its last epoch, so nothing is chosen by the validation pictures. A gain is the mean over
 seeds of the difference to `plain` with the same seed; beside it stands how far the seeds are apart. Runs that were
 killed go on and finished ones are not repeated, so recipes can be added to the same folder. All recipes with three
-seeds are sixty runs: on few cores name some.
+seeds are over sixty runs: on few cores name some.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from edgeseg_runtime.machine import machine_facts
 PLAIN = "plain"
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     PLAIN: {},
+    "cross-entropy": {"loss": "ce"},
+    "weighted-ce": {"loss": "ce", "class_weights": "log"},
     "class-weights": {"class_weights": "log"},
     "smoothing": {"label_smoothing": 0.1},
     "focal": {"loss": "focal"},
     "ohem": {"loss": "ohem"},
-    "dice": {"loss": "ce+dice"},
-    "weighted-dice": {"loss": "ce+dice", "class_weights": "log"},
     "lovasz": {"loss": "ce+0.5*lovasz"},
     "boundary": {"loss": "ce+0.5*boundary"},
     "rare": {"sample": "rare"},

@@ -120,8 +120,8 @@ def loss_terms(text: str) -> tuple[tuple[float, str], ...]:
 class LossConfig:
     """What is minimised."""
 
-    loss: str = "ce"
-    """`ce` (cross-entropy), `focal`, `ohem` (hardest), `dice`, `lovasz` (IoU), `boundary`; or a sum, `ce+0.5*dice`."""
+    loss: str = "ce+dice"
+    """`ce` (cross-entropy), `focal`, `ohem` (hardest), `dice`, `lovasz` (IoU), `boundary`; or a sum of some of them."""
     class_weights: Literal["none", "median", "log"] = "none"
     """Weigh rare classes up in ce, focal and ohem: by median frequency, or by 1 / ln(1.02 + frequency)."""
     label_smoothing: float = 0.0

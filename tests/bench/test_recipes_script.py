@@ -30,11 +30,11 @@ def test_each_recipe_is_a_run_that_differs_in_what_it_says(name: str, tmp_path: 
 
 
 def test_gains_are_paired_by_seed() -> None:
-    scores = {PLAIN: [0.60, 0.64], "ohem": [0.61, 0.66], "dice": [0.7]}
+    scores = {PLAIN: [0.60, 0.64], "ohem": [0.61, 0.66], "focal": [0.7]}
     found = gains("ohem", scores)
     assert found["mean"] == pytest.approx(63.5) and found["gain"] == pytest.approx(1.5)
     assert found["gain_apart"] == pytest.approx(0.5**0.5)  # of 1 and 2 points
-    assert gains("dice", scores)["gain"] == pytest.approx(10) and gains("dice", scores)["gain_apart"] is None
+    assert gains("focal", scores)["gain"] == pytest.approx(10) and gains("focal", scores)["gain_apart"] is None
     assert gains(PLAIN, scores)["gain"] == 0
 
 

@@ -64,7 +64,7 @@ def test_label_smoothing_is_pytorchs(smoothing: float, weighted: bool) -> None:
     scores, target = batch(5)
     weight = torch.tensor([0.5, 1.0, 2.0, 4.0]) if weighted else None
     expected = F.cross_entropy(scores, target, weight=weight, ignore_index=IGNORE, label_smoothing=smoothing)
-    config = LossConfig(label_smoothing=smoothing)
+    config = LossConfig("ce", label_smoothing=smoothing)
     torch.testing.assert_close(make_loss(config, IGNORE, weight)(scores, target), expected)
 
 

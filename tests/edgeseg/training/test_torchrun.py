@@ -55,6 +55,8 @@ def train(
             "0",
             "--clip",
             "0",
+            "--loss",
+            "ce",  # a mean over pixels; Dice is of each process's own batch
         ),
     ]
     command = [sys.executable, *launcher, str(program), *flags, *more]
