@@ -94,7 +94,7 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
     config = config or ExportConfig()
     file = checkpoint_file(run)
     out = config.out or file.parent / "export"
-    check_place(out)
+    check_place(out)  # now, and not when all is built
     module, checkpoint = load_deployable(file, **_changes(config, read_checkpoint(file)))
     where, bounds = Where(config.data, config.split), Bounds(config.gate, config.objects, Settings())
     gate = gate_of(module, checkpoint, where, bounds)

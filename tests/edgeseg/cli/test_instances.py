@@ -192,7 +192,7 @@ class TestCalibration:
 
     def test_classes_that_are_missing_are_named(self, objects_run: Path, tmp_path: Path) -> None:
         with pytest.raises(CalibrationError, match="too few"):
-            calibration_set(self.of(objects_run, tmp_path, DATA), None, 8, 0, progress=silent)
+            calibration_set(self.of(objects_run, tmp_path, DATA), None, 64, 0, progress=silent)
 
 
 def test_objects_as_classes_are_where_the_semantic_truth_has_them() -> None:
