@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isnan
+from math import inf, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -55,8 +55,10 @@ class BenchConfig:
     """Print the whole result as JSON."""
 
     def __post_init__(self) -> None:
-        if self.seconds <= 0:
-            raise ConfigError(f"--seconds must be more than 0, got {self.seconds}")
+        if not 0 < self.seconds < inf:
+            raise ConfigError(f"--seconds must be more than 0 and not endless, got {self.seconds:g}")
+        if not 0 <= self.max_drop <= 100:
+            raise ConfigError(f"--max-drop must lie between 0 and 100, got {self.max_drop:g}")
         if any(count < 1 for count in self.threads):
             raise ConfigError(f"--threads must be 1 or more, got {min(self.threads)}")
 

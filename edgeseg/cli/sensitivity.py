@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,8 @@ class SensitivityConfig:
         for flag in ("count", "top", "threads"):
             if getattr(self, flag) < 1:
                 raise ConfigError(f"--{flag} must be 1 or more, got {getattr(self, flag)}")
-        if self.seconds <= 0:
-            raise ConfigError(f"--seconds must be more than 0, got {self.seconds}")
+        if not 0 < self.seconds < inf:
+            raise ConfigError(f"--seconds must be more than 0 and not endless, got {self.seconds:g}")
 
 
 def sensitivity(run: Path, /, *, config: SensitivityConfig | None = None, json: bool = False) -> None:
@@ -158,10 +159,13 @@ def usable(folder: Path, checkpoint: Path) -> bool:
     manifest = folder / "manifest.json"
     if not manifest.is_file() or not all((folder / name).is_file() for name in FILES):
         return False
-    written = json_module.loads(manifest.read_text(encoding="utf-8"))
-    mixed = [item for item in written["artifacts"] if item.get("mixed", {}).get("float_layers")]
-    recipes = [item for item in written["artifacts"] if "recipe" in item]
-    return bool(recipes) and not mixed and written["facts"].get("checkpoint sha256") == sha256(checkpoint)
+    try:
+        written = json_module.loads(manifest.read_text(encoding="utf-8"))
+        mixed = [item for item in written["artifacts"] if item.get("mixed", {}).get("float_layers")]
+        recipes = [item for item in written["artifacts"] if "recipe" in item]
+        return bool(recipes) and not mixed and written["facts"]["checkpoint sha256"] == sha256(checkpoint)
+    except (ValueError, KeyError, TypeError, AttributeError):  # somebody else's, or damaged
+        return False
 
 
 def has_bf16() -> bool:

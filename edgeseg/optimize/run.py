@@ -74,7 +74,6 @@ def run_search(parts: Parts, command: str, report: Callable[[str], None]) -> Res
     recorded = Recorded(parts.workshop, parts.journal)
     world: Workshop = recorded if parts.profile is None else Scaled(recorded, parts.profile)
     limit = None if parts.minutes is None else 60 * parts.minutes
-    remove(parts.out / CHOSEN)  # of an earlier budget
     outcome = search(
         parts.variants,
         parts.threads,
@@ -90,6 +89,7 @@ def run_search(parts: Parts, command: str, report: Callable[[str], None]) -> Res
             f" Latencies are estimates for {parts.profile.machine}, by ratios; measure there before relying on them."
         )
     document = _document(parts, outcome, table, text, command)
+    remove(parts.out / CHOSEN)  # of an earlier budget, and not before there is an answer
     if outcome.best is not None:
         _deliver(parts, outcome.best, document, command)
     write_json(parts.out / RESULT, document)

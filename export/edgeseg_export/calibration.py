@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg_runtime.errors import CalibrationError
+from edgeseg_runtime.errors import CalibrationError, ConfigError
 from edgeseg_runtime.preprocess import Image, Mask
 
 MINIMUM = 64
@@ -69,7 +69,12 @@ class Audit:
 
 
 def choose(count: int, available: int, seed: int) -> list[int]:
-    """Return `count` different indices below `available`, increasing, drawn by `seed`; all if there are fewer."""
+    """Return `count` different indices below `available`, increasing, drawn by `seed`; all if there are fewer.
+
+    Raises ConfigError for a negative seed.
+    """
+    if seed < 0:
+        raise ConfigError(f"--seed must be 0 or more, got {seed}")
     if available <= count:
         return list(range(available))
     return sorted(np.random.default_rng(seed).choice(available, count, replace=False).tolist())

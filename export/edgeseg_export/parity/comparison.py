@@ -31,7 +31,7 @@ class Sampling:
     """How many of the worst pictures are kept to be shown."""
 
     def __post_init__(self) -> None:
-        self._check_least({"resamples": 100, "examples": 0})
+        self._check_least({"resamples": 100, "examples": 0, "seed": 0})
 
     def _check_least(self, bounds: dict[str, int]) -> None:
         for name, bound in bounds.items():

@@ -8,6 +8,7 @@ import cv2
 import pytest
 
 from edgeseg.cli.app import run
+from edgeseg.cli.sensitivity import FILES, usable
 
 QUICK = ["--count", "3", "--calibration-count", "64", "--seconds", "0.02"]
 
@@ -69,6 +70,8 @@ def test_an_export_of_the_run_is_used_and_the_masks_are_compared_once(
     [
         (["{tmp}/gone"], "there is no checkpoint at"),
         (["{run}", "--count", "0"], "--count must be 1 or more, got 0"),
+        (["{run}", "--seed", "-1"], "--seed must be 0 or more, got -1"),
+        (["{run}", "--seconds", "inf"], "--seconds must be more than 0"),
         (["{run}", "--seconds", "0"], "--seconds must be more than 0"),
         (["{run}", "--calibration-count", "3"], "--calibration-count must be at least 64, got 3"),
     ],
@@ -82,3 +85,12 @@ def test_mistakes_are_one_line(
     assert complaint in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("manifest", ["{", "[]", '{"artifacts": [5]}', '{"artifacts": [{"recipe": 1}]}'])
+def test_an_export_whose_manifest_is_damaged_is_not_used(tmp_path: Path, manifest: str) -> None:
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "manifest.json").write_text(manifest, encoding="utf-8")
+    assert not usable(tmp_path, tmp_path / FILES[0])
