@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, isnan
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note, progress, table
+from edgeseg.cli.flag_checks import check_seconds
 from edgeseg_runtime.errors import ConfigError, MissingExtraError, SourceError
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ class BenchConfig:
     """Print the whole result as JSON."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds < inf:
-            raise ConfigError(f"--seconds must be more than 0 and not endless, got {self.seconds:g}")
+        check_seconds(self.seconds)
         if not 0 <= self.max_drop <= 100:
             raise ConfigError(f"--max-drop must lie between 0 and 100, got {self.max_drop:g}")
         if any(count < 1 for count in self.threads):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from edgeseg.cli.flag_checks import check_seconds
 from edgeseg.optimize.space import PRECISIONS, Precision
 from edgeseg_runtime.errors import ConfigError
 
@@ -85,8 +85,7 @@ class EffortConfig:
         ):
             if value is not None and value < least:
                 raise ConfigError(f"--{flag} must be at least {least}, got {value}")
-        if not 0 < self.seconds < inf:
-            raise ConfigError(f"--seconds must be more than 0 and not endless, got {self.seconds:g}")
+        check_seconds(self.seconds)
 
 
 @Parameter(name="*")

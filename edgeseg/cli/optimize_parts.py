@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from edgeseg.cli.console import note, progress
+from edgeseg.cli.flag_checks import check_cores
 from edgeseg.cli.optimize_config import EffortConfig, GridConfig, OptimizeConfig
 from edgeseg.cli.pictures import calibration_set, labelled_pictures, run_data
 from edgeseg.cli.prune import finetune_settings
@@ -79,8 +80,7 @@ def _grid(config: GridConfig, profile: Profile | None) -> tuple[tuple[Variant, .
     """Return the files and the numbers of threads that are tried; with a profile only what it holds."""
     cores = usable_cores()
     threads = tuple(sorted(set(config.threads or (1, cores))))
-    if too_many := [count for count in threads if count > cores]:
-        raise ConfigError(f"--threads {too_many[0]}: there are {cores} cores here")
+    check_cores(threads)
     space = Space(config.resolutions, config.prune, config.precisions, config.engines, threads)
     variants = space.variants({name: ENGINES[name].capabilities().precisions for name in config.engines})
     if profile is None:

@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note, progress
+from edgeseg.cli.flag_checks import check_seconds
 from edgeseg.cli.sensitivity_table import WORDINGS, show
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
@@ -62,8 +62,7 @@ class SensitivityConfig:
         for flag in ("count", "top", "threads"):
             if getattr(self, flag) < 1:
                 raise ConfigError(f"--{flag} must be 1 or more, got {getattr(self, flag)}")
-        if not 0 < self.seconds < inf:
-            raise ConfigError(f"--seconds must be more than 0 and not endless, got {self.seconds:g}")
+        check_seconds(self.seconds)
 
 
 def sensitivity(run: Path, /, *, config: SensitivityConfig | None = None, json: bool = False) -> None:

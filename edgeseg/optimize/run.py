@@ -89,8 +89,9 @@ def run_search(parts: Parts, command: str, report: Callable[[str], None]) -> Res
             f" Latencies are estimates for {parts.profile.machine}, by ratios; measure there before relying on them."
         )
     document = _document(parts, outcome, table, text, command)
-    remove(parts.out / CHOSEN)  # of an earlier budget, and not before there is an answer
-    if outcome.best is not None:
+    if outcome.best is None:
+        remove(parts.out / CHOSEN)  # of an earlier budget
+    else:
         _deliver(parts, outcome.best, document, command)
     write_json(parts.out / RESULT, document)
     write_text(parts.out / TABLE, csv_text(table))

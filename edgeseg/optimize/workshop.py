@@ -115,9 +115,12 @@ class RealWorkshop:
         return Confirmation(timing.whole, entry.comparison.mean_agreement, refusal)
 
     def deliver(self, variant: Variant, out: Path, facts: Mapping[str, str], extra: Mapping[str, Any]) -> None:
-        """Write the folder `out`, whole: a variant's file, its parity report, its manifest and `extra` JSON files."""
+        """Write the folder `out`, whole: a variant's file, its parity report, its manifest and `extra` JSON files.
+
+        An earlier choice there is replaced.
+        """
         entry, reference = self._proof.entry(variant), self._proof.reference(variant)
-        with atomic_path(out) as staging:
+        with atomic_path(out, over_folder=True) as staging:
             shutil.copytree(self.files.get(variant).parent, staging)
             about = {"mixed": {"float_layers": self.files.float_layers(variant)}} if variant.float_layers else {}
             file = staging / self.files.path(variant).name

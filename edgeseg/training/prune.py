@@ -94,11 +94,7 @@ def prune_run(
     epochs = given(settings.optim.epochs)
     if finetune and epochs < len(pruners):
         raise ConfigError(f"{epochs} epochs are too few for {len(pruners)} steps; give --epochs or --steps")
-    folders = [settings.out / f"step-{step}" for step in range(1, len(pruners))] + [settings.out]
-    for folder in folders:
-        _refuse_run(folder)
-    with held(settings.out):  # now, and not after the work of a first pruning
-        pass
+    folders = _free_folders(settings.out, len(pruners))
     device = torch.device(choose_accelerator(settings.machine.device))
     score, said = partial(_score, task, device, progress), f"val {task.headline.said}"
     net, checkpoint = load_checkpoint(checkpoint_file(source))
@@ -135,6 +131,16 @@ def prune_run(
                 net, checkpoint = load_checkpoint(checkpoint_file(folder))
     assert whole is not None, "there is at least one pruner"
     return PruneOutcome(whole, before, pruned, tuned)
+
+
+def _free_folders(out: Path, steps: int) -> list[Path]:
+    """Return the steps' folders, `out` the last. Raises ConfigError for one in use, OutputError where none can be."""
+    folders = [out / f"step-{step}" for step in range(1, steps)] + [out]
+    for folder in folders:
+        _refuse_run(folder)
+    with held(out):  # now, and not after the work of a first pruning
+        pass
+    return folders
 
 
 def _refuse_run(folder: Path) -> None:

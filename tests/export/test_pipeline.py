@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,20 +157,20 @@ class TestRefusal:
         assert any(line.startswith("faulty: fail") for line in said)
 
     @pytest.mark.parametrize(
-        ("step", "calibrated", "max_drop", "told"),
+        ("step", "given", "told"),
         [
-            ("faulty-int8", True, None, True),
-            ("faulty-int8", True, 0.5, False),  # layers were put back already
-            ("faulty-int8", False, None, False),  # trained for int8: there is no float file to put layers back to
-            ("faulty-float32", True, None, False),
+            ("faulty-int8", {}, True),
+            ("faulty-int8", {"max_drop": 0.5}, False),  # layers were put back already
+            ("faulty-int8", {"calibration": None}, False),  # trained for int8: no float file to put layers back to
+            ("faulty-float32", {}, False),
         ],
     )
     def test_what_helps_against_a_refused_int8_is_said(
-        self, trained: Any, build: dict[str, Any], calibration: Calibration, tmp_path: Path, step: str,
-        calibrated: bool, max_drop: float | None, told: bool,
+        self, trained: Any, build: dict[str, Any], calibration: Calibration, tmp_path: Path,
+        step: str, given: dict[str, Any], told: bool,
     ) -> None:  # fmt: skip
         build["steps"] = ["good-int8", step]
-        plan = ExportPlan(gate(trained, 6), calibration if calibrated else None, max_drop=max_drop)
+        plan = replace(ExportPlan(gate(trained, 6), calibration), **given)
         with pytest.raises(GateFailed) as caught:
             export_model(trained.module, tmp_path / "export", plan, FACTS, report=lambda _: None)
         assert ("--max-drop" in str(caught.value), "--qat" in str(caught.value)) == (told, told)
