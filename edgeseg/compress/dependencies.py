@@ -42,7 +42,7 @@ def find_places(net: nn.Module, size: tuple[int, int]) -> list[Place]:
         outputs = [node for node in graph.module2node.values() if not node.outputs]
         names = {layer: name for name, layer in net.named_modules()}
         macs, places = layer_macs(net, size), []
-        for group in graph.get_all_groups():
+        for group in _groups(graph):
             root = group[0].dep.layer
             width = graph.get_out_channels(root)
             if not any(_fixed(graph, item, outputs) for item in group.items):
@@ -65,6 +65,27 @@ def remove_channels(net: nn.Module, size: tuple[int, int], removed: Mapping[str,
                 remove = graph.get_pruner_of_module(layer).prune_out_channels
                 graph.get_pruning_group(layer, remove, channels).prune()
     _check_that_it_runs(net, size)
+
+
+def _groups(graph: Any) -> Iterator[Any]:
+    """Yield the groups of dependent layers, one for each layer whose channels meet others only side by side.
+
+    A depthwise convolution of a concatenation ties together what several layers make. Judged as one, all that is taken
+    out could come from a single one of them, which would be left empty.
+    """
+    for group in graph.get_all_groups():
+        width = graph.get_out_channels(group[0].dep.layer)
+        makers = {item.dep.layer: len(item.idxs) for item in group.items if _makes(graph, item)}
+        parts = [layer for layer, count in makers.items() if count < width and not isinstance(layer, nn.BatchNorm2d)]
+        if not parts:
+            yield group
+        seen: set[nn.Module] = set()
+        for layer in parts:
+            if layer not in seen:
+                remove = graph.get_pruner_of_module(layer).prune_out_channels
+                part = graph.get_pruning_group(layer, remove, list(range(graph.get_out_channels(layer))))
+                seen |= {item.dep.layer for item in part.items}
+                yield part
 
 
 @contextmanager

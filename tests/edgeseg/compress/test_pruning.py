@@ -264,6 +264,45 @@ def test_depthwise_convolutions_with_a_multiplier_are_left_alone() -> None:
     assert report.widths == {"0": (16, 16), "1": (32, 32), "2": (16, 8), "3": (2, 2)}
 
 
+class SideBySide(nn.Module):
+    """A depthwise convolution of what two layers make, the second of them with small weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.left, self.right = nn.Conv2d(3, 12, 1), nn.Conv2d(3, 6, 1)
+        self.depthwise, self.scores = nn.Conv2d(18, 18, 3, groups=18), nn.Conv2d(18, 2, 1)
+        self.right.weight.data *= 0.01
+        self.depthwise.weight.data[12:] *= 0.01
+        self.scores.weight.data[:, 12:] *= 0.01
+
+    def forward(self, image: Tensor) -> Tensor:
+        both = torch.cat([self.left(image), self.right(image)], dim=1)
+        return self.scores(self.depthwise(both))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("ratio", "left", "right"), [(0.3, 9, 3), (0.6, 3, 3)])
+def test_of_layers_that_only_meet_side_by_side_none_is_emptied(ratio: float, left: int, right: int) -> None:
+    net = SideBySide()
+    report = prune(net, (8, 8), ratio, PruneOptions(round_to=3))
+    widths = {name: after for name, (_, after) in report.widths.items()}
+    assert widths == {"left": left, "right": right, "depthwise": left + right, "scores": 2}
+
+
+def test_channels_side_by_side_keep_their_own_filters() -> None:
+    net = SideBySide()
+    for layer in (net.left, net.right, net.depthwise):
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
+    for layer, gone in ((net.left, [1, 4, 11]), (net.right, [0, 5]), (net.depthwise, [1, 4, 11, 12, 17])):
+        layer.weight.data[gone] = 0
+    picture = torch.randn(1, 3, 8, 8)
+    before = net(picture)
+    prune(net, (8, 8), 5 / 18, PruneOptions(round_to=1))
+    assert net.left.out_channels == 9 and net.right.out_channels == 4
+    torch.testing.assert_close(net(picture), before)
+
+
 def test_layers_that_a_plan_does_not_know_are_left_alone() -> None:
     net = nn.Sequential(nn.Conv2d(3, 16, 1), nn.PReLU(16), nn.Conv2d(16, 8, 1), nn.Conv2d(8, 2, 1))
     report = prune(net, (8, 8), 0.5, PruneOptions(round_to=1))

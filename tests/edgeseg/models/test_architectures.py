@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeseg.compress.channels import channel_plan, resize_channels
-from edgeseg.compress.pruning import prune
+from edgeseg.compress.pruning import PruneOptions, highest_ratio, prune, rank
 from edgeseg.compress.quantize import calibrate, prepare_qat
 from edgeseg.data.procedural import ProceduralData, ProceduralSpec
 from edgeseg.models import MODELS, build
@@ -198,6 +198,16 @@ class ArchitectureTests:
         for artifact in build_artifacts(module, tmp_path, Wanted()):
             if artifact.precision == "float32":
                 assert agreement(module, artifact) >= 0.999, artifact.name
+
+    @pytest.mark.slow
+    def test_as_narrow_as_it_may_be_it_still_runs(self, name: str) -> None:
+        if name in NOT_FOR_PRUNING:
+            return
+        net = build(name, 5, (64, 64)).eval()
+        options = PruneOptions()
+        report = prune(net, (64, 64), highest_ratio(rank(net, (64, 64), options), options), options)
+        assert min(after for _, after in report.widths.values()) >= 1
+        assert net(torch.randn(1, 3, 64, 64)).isfinite().all()
 
 
 class TestRegistered(ArchitectureTests):
