@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from edgeseg.cli.console import answer_json, note, progress, table
-from edgeseg.cli.flag_checks import check_seconds
+from edgeseg.cli.flag_checks import check_cores, check_seconds
 from edgeseg_runtime.errors import ConfigError, MissingExtraError, SourceError
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ class BenchConfig:
         check_seconds(self.seconds)
         if not 0 <= self.max_drop <= 100:
             raise ConfigError(f"--max-drop must lie between 0 and 100, got {self.max_drop:g}")
-        if any(count < 1 for count in self.threads):
-            raise ConfigError(f"--threads must be 1 or more, got {min(self.threads)}")
+        check_cores(self.threads)
 
 
 def bench(paths: tuple[Path, ...], /, *, config: BenchConfig | None = None) -> None:

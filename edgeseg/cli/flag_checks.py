@@ -16,7 +16,10 @@ def check_seconds(seconds: float) -> None:
 
 
 def check_cores(threads: Iterable[int]) -> None:
-    """Raise ConfigError for a number of threads that this machine has no cores for."""
+    """Raise ConfigError for a number of threads below 1, or that this machine has no cores for."""
     cores = usable_cores()
-    if too_many := [count for count in threads if count > cores]:
-        raise ConfigError(f"--threads {too_many[0]}: there are {cores} cores here")
+    for count in threads:
+        if count < 1:
+            raise ConfigError(f"--threads must be 1 or more, got {count}")
+        if count > cores:
+            raise ConfigError(f"--threads {count}: there are {cores} cores here")

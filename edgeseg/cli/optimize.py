@@ -16,9 +16,9 @@ def optimize(run: Path, /, *, config: OptimizeConfig, resume: bool = False, json
     RUN is a run folder or a .safetensors checkpoint. Cheap trials come first:
     latencies of untrained shapes, then masks, then layers put back to float, and
     training only where it could still win. The choice is the highest mIoU within
-    the budget, the faster one if equal, and has passed the parity gate. Smaller
-    nets are taken to be no slower, and coarser ones no more accurate: what cannot
-    win is not tried.
+    the budget, on the threads where it is fastest, and has passed the parity gate.
+    Smaller nets are taken to be no slower, and coarser ones no more accurate: what
+    could at most equal the best so far is not tried.
 
     `mixed` leaves the fewest layers in float with which int8 holds --max-drop, or,
     without that, loses 0.3 points at most against float32 of the same size and
@@ -53,12 +53,14 @@ def optimize(run: Path, /, *, config: OptimizeConfig, resume: bool = False, json
         require(package, "train")
     for package in ("onnx", "onnxscript", "onnxsim", "openvino", "nncf"):
         require(package, "export")
-    from edgeseg.cli.optimize_parts import assemble
+    from edgeseg.cli.optimize_parts import assemble, search_folder
     from edgeseg.optimize.run import run_search
     from edgeseg.optimize.table import HEADERS, cells
+    from edgeseg.training.folder import held
 
-    parts = assemble(run, config, resume)
-    result = run_search(parts, " ".join(["edgeseg", *sys.argv[1:]]), note)
+    with held(search_folder(run, config)):
+        parts = assemble(run, config, resume)
+        result = run_search(parts, " ".join(["edgeseg", *sys.argv[1:]]), note)
     if json:
         answer_json(result.document)
     else:

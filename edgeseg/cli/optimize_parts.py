@@ -22,11 +22,20 @@ from edgeseg.optimize.space import Space, Trial, Variant, Weights
 from edgeseg.optimize.target import Profile, read_profile
 from edgeseg.optimize.training import Trainer
 from edgeseg.optimize.workshop import RealWorkshop
-from edgeseg.training.checkpoint import Checkpoint, check_semantic, checkpoint_file, read_checkpoint
+from edgeseg.training.checkpoint import BEST, LAST, Checkpoint, check_semantic, checkpoint_file, read_checkpoint
 from edgeseg_runtime.engines import ENGINES
 from edgeseg_runtime.errors import CheckpointError, ConfigError
 from edgeseg_runtime.files import sha256
 from edgeseg_runtime.machine import machine_facts, usable_cores
+
+
+def search_folder(run: Path, config: OptimizeConfig) -> Path:
+    """Return the folder that a search works in. Raises ConfigError for that of a run, whose files it would mix with."""
+    file = checkpoint_file(run)
+    out = config.out or file.parent.with_name(file.parent.name + "-opt")
+    if (out / BEST).exists() or (out / LAST).exists():
+        raise ConfigError(f"--out {out} holds a run; choose another folder")
+    return out
 
 
 def assemble(run: Path, config: OptimizeConfig, resume: bool) -> Parts:
@@ -49,7 +58,7 @@ def assemble(run: Path, config: OptimizeConfig, resume: bool) -> Parts:
         calibration = calibration_set(
             checkpoint, effort.calibration, effort.calibration_count, effort.seed, progress=progress
         )
-    out = config.out or file.parent.with_name(file.parent.name + "-opt")
+    out = search_folder(run, config)
     trainer = Trainer(
         file,
         out / "runs",
@@ -70,7 +79,9 @@ def assemble(run: Path, config: OptimizeConfig, resume: bool) -> Parts:
         progress,
     )
     facts = _facts(file, checkpoint, effort, data)
-    settings = facts | {"processor": machine_facts()["cpu"]["model"], "seconds": effort.seconds}
+    # that the weights are the same is told by their sum, wherever they lie now
+    same = {name: value for name, value in facts.items() if name != "checkpoint"}
+    settings = same | {"processor": machine_facts()["cpu"]["model"], "seconds": effort.seconds}
     start = Journal.resume if resume else Journal.begin
     journal = start(out / TRIALS, settings)
     return Parts(out, variants, threads, budget, workshop, journal, profile, config.budget.budget_minutes, facts)

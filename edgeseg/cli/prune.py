@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.cli.console import answer_json, note, progress
-from edgeseg.cli.flag_checks import check_cores
 from edgeseg.cli.prune_config import FinetuneConfig, PruneConfig
 from edgeseg.cli.task import open_task
 from edgeseg_runtime.errors import CheckpointError, ConfigError
@@ -161,7 +160,6 @@ def _pruners(config: PruneConfig, file: Path, settings: TrainConfig, task: Task)
     for package in ("onnx", "onnxscript", "onnxsim", target.engine):
         require(package, "export")
     bound, threads = parse_latency(target.latency or ""), target.threads or usable_cores()
-    check_cores([threads])
     time = Cost(
         lambda candidate: float_latency_ms(candidate, contract, engine=target.engine, threads=threads),
         f"ms in {target.engine}, {threads} thread{'s' if threads > 1 else ''}",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from edgeseg.cli.flag_checks import check_cores
 from edgeseg_runtime.errors import ConfigError
 
 
@@ -31,9 +32,10 @@ class TargetConfig:
         for flag, value in (("ratio", self.ratio), ("macs", self.macs)):
             if value is not None and not 0 < value < 1:
                 raise ConfigError(f"--{flag} must lie between 0 and 1, got {value}")
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"--threads must be 1 or more, got {self.threads}")
-        if self.threads is not None and self.latency is None:
+        if self.threads is None:
+            return
+        check_cores([self.threads])
+        if self.latency is None:
             raise ConfigError("--threads is what --latency is measured with; give one, or leave --threads away")
 
 

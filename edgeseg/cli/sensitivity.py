@@ -154,7 +154,7 @@ def exported(
 
 
 def usable(folder: Path, checkpoint: Path) -> bool:
-    """Whether an export holds FILES, all made of this checkpoint at its own size, with every layer in int8."""
+    """Whether an export holds FILES as they were made of this checkpoint at its own size, with every layer in int8."""
     manifest = folder / "manifest.json"
     if not manifest.is_file() or not all((folder / name).is_file() for name in FILES):
         return False
@@ -162,8 +162,12 @@ def usable(folder: Path, checkpoint: Path) -> bool:
         written = json_module.loads(manifest.read_text(encoding="utf-8"))
         mixed = [item for item in written["artifacts"] if item.get("mixed", {}).get("float_layers")]
         recipes = [item for item in written["artifacts"] if "recipe" in item]
-        return bool(recipes) and not mixed and written["facts"]["checkpoint sha256"] == sha256(checkpoint)
-    except (ValueError, KeyError, TypeError, AttributeError):  # somebody else's, or damaged
+        sums = {name: entry["sha256"] for item in written["artifacts"] for name, entry in item["files"].items()}
+        folders = {Path(name).parent for name in FILES}
+        whole = all(sha256(folder / name) == sums[name] for name in sums if Path(name).parent in folders)
+        unchanged = whole and written["facts"]["checkpoint sha256"] == sha256(checkpoint)
+        return bool(recipes) and not mixed and unchanged
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # somebody else's, or damaged
         return False
 
 

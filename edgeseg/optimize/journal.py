@@ -56,7 +56,7 @@ class Journal:
         _check_same(path, lines[0].get("settings"), settings)
         known = {}
         for number, line in enumerate(lines[1:], 2):
-            if not {"step", "about"} <= set(line) or not {"result", "impossible"} & set(line):
+            if not _is_measurement(line):
                 raise ConfigError(f"{path} is damaged in line {number}; remove that line to measure it again")
             known[_key(line["step"], line["about"])] = line
         if len(whole) < len(text):
@@ -104,7 +104,7 @@ class Recorded:
     def quick_score(self, variant: Variant) -> Estimate:
         """See Workshop."""
         about = variant.as_dict()
-        return Estimate(**self._once("quick_score", about, lambda: asdict(self.workshop.quick_score(variant))))
+        return _estimate(self._once("quick_score", about, lambda: asdict(self.workshop.quick_score(variant))))
 
     def score(self, variant: Variant) -> float:
         """See Workshop."""
@@ -112,7 +112,7 @@ class Recorded:
 
     def confirm(self, trial: Trial) -> Confirmation:
         """See Workshop."""
-        return Confirmation(**self._once("confirm", trial.as_dict(), lambda: asdict(self.workshop.confirm(trial))))
+        return _confirmation(self._once("confirm", trial.as_dict(), lambda: asdict(self.workshop.confirm(trial))))
 
     def _once(self, step: str, about: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         line = self.journal.recall(step, about)
@@ -127,6 +127,38 @@ class Recorded:
         if "impossible" in line:
             raise Impossible(line["impossible"])
         return line["result"]
+
+
+def _estimate(raw: Mapping[str, Any]) -> Estimate:
+    return Estimate(float(raw["mean_iou"]), float(raw["ceiling"]))
+
+
+def _confirmation(raw: Mapping[str, Any]) -> Confirmation:
+    refusal = raw["refusal"]
+    return Confirmation(float(raw["latency_ms"]), float(raw["agreement"]), None if refusal is None else str(refusal))
+
+
+_READERS: Mapping[str, Callable[[Any], object]] = {
+    "original": float,
+    "latency": float,
+    "train": str,
+    "layers": int,
+    "quick_score": _estimate,
+    "score": float,
+    "confirm": _confirmation,
+}
+"""Step → what reads its result, and fails for what is none."""
+
+
+def _is_measurement(line: Mapping[str, Any]) -> bool:
+    """Whether a line holds what `Journal.add` writes; it comes from a file that people can edit."""
+    try:
+        read = _READERS[line["step"]]
+        if "impossible" not in line:
+            read(line["result"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return False
+    return isinstance(line.get("about"), dict) and isinstance(line.get("impossible", ""), str)
 
 
 def _key(step: str, about: Mapping[str, Any]) -> str:
@@ -153,7 +185,7 @@ def _check_same(path: Path, before: Any, now: Mapping[str, Any]) -> None:
     before = before if isinstance(before, dict) else {}
     # through JSON, which knows no tuples
     wanted = json.loads(json.dumps(dict(now)))
-    for name in sorted({*before, *wanted}):
+    for name in sorted(wanted):
         if before.get(name) != wanted.get(name):
             raise ConfigError(
                 f"--resume: {path} was measured with {name} {before.get(name)!r}, now it is {wanted.get(name)!r}; "

@@ -1,8 +1,9 @@
 """The search: cheapest first, nothing measured that cannot change the choice. Pure: all the world is a Workshop.
 
 **Better** means: a higher mIoU among the trials that hold the latency (and, with `max_drop`, the accuracy); of equal
-ones the faster. What is not tried is left out by one of the assumptions in `knowledge`, or for this reason: a training,
-or a mix of int8 and float, that could gain less than `Budget.gain` over the best so far is not worth its time.
+ones that were measured the faster. What is not tried is left out since it could at most equal the best so far by the
+assumptions in `knowledge`, or for this reason: a training, or a mix of int8 and float, that could gain less than
+`Budget.gain` over the best so far is not worth its time.
 
 So the choice is the one that measuring everything would give, less `Budget.gain` at most. Of a net's mixed files only
 the one with the fewest layers in float is meant, and what was met on the way to it: see `mixing`.

@@ -110,7 +110,7 @@ def cells(row: Row) -> list[str]:
         "–" if row.threads is None else str(row.threads),
         "–" if row.latency_ms is None else f"{row.latency_ms:.2f}",
         "–" if known is None else f"{mark}{known:.2f}",
-        "–" if row.drop is None else f"{row.drop:.2f}",
+        "–" if row.drop is None else f"{row.drop:z.2f}",
         "–" if row.agreement is None else f"{100 * row.agreement:.2f} %",
         row.verdict,
     ]

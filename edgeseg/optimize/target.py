@@ -46,8 +46,9 @@ def read_profile(path: Path) -> Profile:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--target {path} cannot be read: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise ConfigError(
-            f"--target {path} is not what `edgeseg bench --json` prints or leaves in bench.json ({error!r})"
+            f"--target {path} is not what `edgeseg bench --json` prints or leaves in bench.json ({why})"
         ) from error
     if not found:
         raise ConfigError(f"--target {path} holds no .xml file run in openvino and no .onnx file run in onnxruntime")

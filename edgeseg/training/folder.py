@@ -1,4 +1,4 @@
-"""The folder of a run, which one process at a time may train into."""
+"""The folder of a run or a search, which one process at a time may work in."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ def _lock(number: int, folder: Path) -> None:
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise ConfigError(f"another process trains into {folder} right now; choose another --out") from error
+        raise ConfigError(f"another process is at work in {folder}; wait for it, or choose another --out") from error
     except OSError:  # a file system without locks
         return

@@ -110,6 +110,7 @@ def test_pictures_of_other_classes_are_refused(export: Path, capsys: pytest.Capt
         (["{tmp}/absent"], "there is no model at"),
         (["{tmp}"], "holds no .onnx or .xml model"),
         (["{export}", "--threads", "0"], "--threads must be 1 or more, got 0"),
+        (["{export}", "--threads", "999"], "--threads 999: there are"),
         (["{export}", "--seconds", "nan"], "--seconds must be more than 0 and not endless, got nan"),
         (["{export}", "--seconds", "inf"], "--seconds must be more than 0 and not endless, got inf"),
         (["{export}", "--max-drop", "nan"], "--max-drop must lie between 0 and 100, got nan"),

@@ -21,3 +21,6 @@ def test_threads_that_there_are_cores_for(monkeypatch: pytest.MonkeyPatch) -> No
     check_cores([1, 2])
     with pytest.raises(ConfigError, match="--threads 3: there are 2 cores here"):
         check_cores([1, 3, 4])
+    for wrong in (0, -1):
+        with pytest.raises(ConfigError, match=f"--threads must be 1 or more, got {wrong}"):
+            check_cores([1, wrong])

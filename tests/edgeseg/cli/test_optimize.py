@@ -15,6 +15,7 @@ from edgeseg.cli.optimize_config import BudgetConfig, EffortConfig, GridConfig, 
 from edgeseg.cli.optimize_parts import assemble
 from edgeseg.optimize.budget import MIXED_DROP
 from edgeseg.optimize.space import Trial
+from edgeseg.training.folder import held
 from edgeseg_runtime.segmenter import Segmenter
 
 GRID = ["--resolutions", "1", "0.5", "--prune", "0", "--threads", "1", "--seconds", "0.02"]
@@ -88,6 +89,36 @@ def test_a_search_that_lost_its_last_line_goes_on(met: Path, tiny_run: Path, tmp
     assert run(["optimize", str(tiny_run), *arguments]) == 0
     again = (out / "trials.jsonl").read_bytes().splitlines(keepends=True)
     assert again[:-1] == lines[:-1] and json.loads(again[-1])["step"] == "confirm"
+
+
+def test_a_search_goes_on_where_its_run_and_its_folder_were_moved_to(
+    met: Path, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_folder, out = tmp_path / "moved", tmp_path / "out"
+    shutil.copytree(tiny_run, run_folder)
+    shutil.copytree(met, out)
+    before = (out / "trials.jsonl").read_bytes()
+    arguments = ["--latency", "10s", "--max-drop", "5", "--out", str(out), *FLOATS, *PICTURES, "--resume", "--json"]
+    assert run(["optimize", str(run_folder), *arguments]) == 0
+    assert (out / "trials.jsonl").read_bytes() == before, "nothing is measured again"
+    assert json.loads(capsys.readouterr().out)["facts"]["checkpoint"] == str(run_folder / "best.safetensors")
+
+
+def test_a_folder_that_another_search_is_at_work_in(
+    met: Path, tiny_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (met / "trials.jsonl").read_bytes()
+    with held(met):
+        line = error_of([str(tiny_run), "--latency", "10s", "--out", str(met), *FLOATS, *PICTURES, "--resume"], capsys)
+    assert f"another process is at work in {met}; wait for it, or choose another --out" in line
+    assert (met / "trials.jsonl").read_bytes() == before
+
+
+def test_the_folder_of_a_run_is_no_place_for_a_search(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in tiny_run.rglob("*")}
+    line = error_of([str(tiny_run), "--latency", "10s", "--out", str(tiny_run), *FLOATS], capsys)
+    assert f"--out {tiny_run} holds a run; choose another folder" in line
+    assert {path: path.stat().st_mtime_ns for path in tiny_run.rglob("*")} == before
 
 
 def test_an_unmet_budget_is_exit_code_1_and_leaves_no_choice(

@@ -9,6 +9,7 @@ import pytest
 
 from edgeseg.cli.app import run
 from edgeseg.cli.sensitivity import FILES, usable
+from edgeseg_runtime.files import sha256
 
 QUICK = ["--count", "3", "--calibration-count", "64", "--seconds", "0.02"]
 
@@ -94,3 +95,23 @@ def test_an_export_whose_manifest_is_damaged_is_not_used(tmp_path: Path, manifes
         (tmp_path / name).touch()
     (tmp_path / "manifest.json").write_text(manifest, encoding="utf-8")
     assert not usable(tmp_path, tmp_path / FILES[0])
+
+
+def test_an_export_is_used_as_long_as_its_files_are_as_they_were_made(tmp_path: Path) -> None:
+    folder, checkpoint = tmp_path / "export", tmp_path / "best.safetensors"
+    checkpoint.write_bytes(b"weights")
+    names = (*FILES, "openvino-int8/model.bin")
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    entries = [{"recipe": {}, "files": {name: {"sha256": sha256(folder / name)} for name in names}}]
+    manifest = {"artifacts": entries, "facts": {"checkpoint sha256": sha256(checkpoint)}}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert usable(folder, checkpoint)
+    for name in names:
+        before = (folder / name).read_bytes()
+        (folder / name).write_bytes(before[:-1])
+        assert not usable(folder, checkpoint), name
+        (folder / name).write_bytes(before)
+    (folder / names[-1]).unlink()
+    assert not usable(folder, checkpoint)

@@ -139,7 +139,24 @@ def test_a_last_line_cut_off_is_measured_again(world: Callable[[], FakeWorkshop]
 
 
 @pytest.mark.parametrize(
-    "damage", ["{broken", "[1]", '{"step": "score"}', '{"step": "score", "about": {}}', "\x00\x00"]
+    "damage",
+    [
+        "{broken",
+        "[1]",
+        "\x00\x00",
+        '{"step": "score"}',
+        '{"step": "score", "about": {}}',
+        '{"step": "score", "about": 5, "result": 0.5}',
+        '{"step": "score", "about": {}, "result": null}',
+        '{"step": "score", "about": {}, "result": "high"}',
+        '{"step": "layers", "about": {}, "result": Infinity}',
+        '{"step": "quick_score", "about": {}, "result": 0.5}',
+        '{"step": "quick_score", "about": {}, "result": {"mean_iou": 0.5}}',
+        '{"step": "confirm", "about": {}, "result": {"latency_ms": [], "agreement": 1, "refusal": null}}',
+        '{"step": "latency", "about": {}, "impossible": 3}',
+        '{"step": ["latency"], "about": {}, "result": 1.0}',
+        '{"step": "guess", "about": {}, "result": 1.0}',
+    ],
 )
 def test_other_damage_names_the_line(damage: str, world: Callable[[], FakeWorkshop], tmp_path: Path) -> None:
     path = tmp_path / "trials.jsonl"
@@ -166,6 +183,14 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     Journal.resume(path, SETTINGS)
     with pytest.raises(ConfigError, match="was measured with epochs 3, now it is 4"):
         Journal.resume(path, SETTINGS | {"epochs": 4})
+
+
+def test_what_measurements_no_longer_depend_on_is_not_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    Journal.begin(path, SETTINGS)
+    Journal.resume(path, {"checkpoint": "abc"})
+    with pytest.raises(ConfigError, match="was measured with pictures None, now it is 8"):
+        Journal.resume(path, {"checkpoint": "abc", "pictures": 8})
 
 
 def test_a_search_is_not_written_over_and_not_resumed_from_nothing(tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ def test_the_table_has_every_file_and_tells_measured_from_not() -> None:
     json.dumps([row.as_dict() for row in table], allow_nan=False)
 
 
+def test_nothing_lost_has_no_sign() -> None:
+    same = Outcome(0.7, (record(F32, 16.0, 0.7 + 1e-9, None),), Trial(F32, 1), True)
+    assert cells(rows(same)[0])[HEADERS.index("drop")] == "0.00"
+
+
 def test_csv_is_the_table() -> None:
     read = list(csv.DictReader(io.StringIO(csv_text(rows(OUTCOME)))))
     assert [entry["latency_ms"] for entry in read] == ["16.0", "8.0", "4.0", "5.0", ""]

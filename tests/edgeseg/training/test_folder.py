@@ -28,7 +28,7 @@ def test_an_empty_folder_goes_again_unless_it_was_there_before(tmp_path: Path) -
 
 
 def test_two_do_not_hold_one_folder(tmp_path: Path) -> None:
-    refused = pytest.raises(ConfigError, match=r"another process trains into .* choose another --out")
+    refused = pytest.raises(ConfigError, match=r"another process is at work in .* choose another --out")
     with held(tmp_path), refused, held(tmp_path):
         raise AssertionError("it is held already")
     with held(tmp_path):

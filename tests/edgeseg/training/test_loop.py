@@ -250,7 +250,7 @@ class TestResume:
     ) -> None:
         with held(tmp_path / "run"):
             for resume in (False, True):
-                with pytest.raises(ConfigError, match="another process trains into"):
+                with pytest.raises(ConfigError, match="another process is at work in"):
                     train_tiny(tiny(tmp_path / "run"), resume=resume)
             assert not contents(tmp_path / "run")
 
