@@ -54,7 +54,9 @@ def pool_to(features: Tensor, bins: int) -> Tensor:
     height, width = features.shape[-2:]
     divides = isinstance(height, int) and isinstance(width, int) and height % bins == 0 and width % bins == 0
     if torch.compiler.is_exporting() and not divides:
-        return window_means(height, bins) @ features @ window_means(width, bins).T
+        # Features on the left: OpenVINO wants int8 with a sign on the right of a product, a convolution that reads the
+        # same features without, and then computes both in float.
+        return window_means(height, bins) @ (features @ window_means(width, bins).T)
     return F.adaptive_avg_pool2d(features, bins)
 
 

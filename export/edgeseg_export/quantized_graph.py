@@ -16,7 +16,7 @@ from edgeseg_export.graph import (
     values_of,
 )
 
-MOVERS = ("Concat", "MaxPool", "Reshape", "Flatten")
+MOVERS = ("Concat", "MaxPool", "ReduceMax", "Reshape", "Flatten")
 """Operators whose output holds values of their inputs."""
 LAST_LEVEL = 255
 """Highest level of a uint8 grid."""
@@ -105,6 +105,30 @@ def _one_grid(sources: list[NodeProto | None], constants: Mapping[str, TensorPro
             return False
         grids.append([values_of(constants, name).item() for name in source.input[1:3]])
     return all(grid == grids[0] for grid in grids)
+
+
+def quantise_equal_weights(model: ModelProto) -> int:
+    """Store float weights of convolutions that are all one number as that number of ones; return how many.
+
+    Exact. Averages that were written as convolutions have such weights, and run in int8 only with int8 weights.
+    """
+    constants = constants_of(model)
+    nodes: list[NodeProto] = []
+    count = 0
+    for node in model.graph.node:
+        if node.op_type == "Conv" and node.input[1] in constants:
+            name, values = node.input[1], values_of(constants, node.input[1])
+            if values.dtype == np.float32 and (values == values.flat[0]).all() and values.flat[0] > 0:
+                ones = add_constant(model, f"{name}_levels", np.ones(values.shape, np.int8))
+                scale = add_constant(model, f"{name}_scale", values.flat[0])
+                node.input[1] = f"{name}_dequantized"
+                nodes.append(helper.make_node("DequantizeLinear", [ones, scale], [node.input[1]], f"{name}_dequantize"))
+                count += 1
+        nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    drop_unused_constants(model)
+    return count
 
 
 def round_before_sums(model: ModelProto) -> int:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from edgeseg_export.artifact import Artifact
 from edgeseg_export.deployable import FrameModule
-from edgeseg_export.float_graph import average_globally
+from edgeseg_export.float_graph import average_by_convolution, average_globally
 from edgeseg_export.grouped_pixels import group_pixels
 from edgeseg_export.onnx_file import DynamicAxes, contract_metadata, save_onnx, simplify, to_onnx
 from edgeseg_export.openvino_file import save_ir
@@ -23,6 +23,7 @@ from edgeseg_export.quantized_graph import (
     drop_saturated_activations,
     keep_moved_values_quantised,
     quantise_biases,
+    quantise_equal_weights,
     round_before_sums,
 )
 from edgeseg_export.quantized_input import take_frames_as_quantised
@@ -66,6 +67,9 @@ def export_quantized_onnx(
     model = simplify(to_onnx(freeze(module), dynamic or DynamicAxes(), TRANSLATIONS))
     constants_to_initializers(model)
     average_globally(model)
+    if engine == "onnxruntime":
+        average_by_convolution(model)
+        quantise_equal_weights(model)
     drop_saturated_activations(model)
     take_frames_as_quantised(model, directly=engine == "onnxruntime")
     keep_moved_values_quantised(model)

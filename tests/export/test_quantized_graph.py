@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
@@ -12,6 +13,7 @@ from edgeseg_export.quantized_graph import (
     drop_saturated_activations,
     keep_moved_values_quantised,
     quantise_biases,
+    quantise_equal_weights,
     round_before_sums,
 )
 from tests.export.onnx_graphs import (
@@ -72,6 +74,14 @@ class TestKeepMovedValuesQuantised:
         relu = model.graph.node[-1]
         assert producers[relu.input[0]].op_type == "DequantizeLinear"
 
+    def test_a_maximum_over_channels_is_on_the_grid_it_came_from(self) -> None:
+        most = helper.make_node("ReduceMax", ["r", "axes"], ["m"], keepdims=1)
+        part: Part = ([most, helper.make_node("Relu", ["m"], ["y"])], {"axes": np.array([1], np.int64)})
+        model = model_of([rounding("x", "r", 0.05, 100), part], "y")
+        before = run(model)
+        assert keep_moved_values_quantised(model) == 1
+        np.testing.assert_array_equal(run(model), before)
+
     @pytest.mark.parametrize("other", [(0.05, 101), (0.06, 100)])
     def test_different_grids_are_left_alone(self, other: tuple[float, int]) -> None:
         assert keep_moved_values_quantised(self.join((0.05, 100), other)) == 0
@@ -101,6 +111,28 @@ class TestQuantiseBiases:
         assert quantise_biases(model_of([convolution("x", "y")], "y")) == 0
         parts = [rounding("x", "r", 0.05, 100), convolution("r", "y", bias=False)]
         assert quantise_biases(model_of(parts, "y")) == 0
+
+
+class TestQuantiseEqualWeights:
+    def average(self, weight: npt.NDArray[np.float32]) -> ModelProto:
+        conv = helper.make_node("Conv", ["r", "w"], ["y"], group=3, pads=[1, 1, 1, 1])
+        return model_of([rounding("x", "r", 0.05, 100), ([conv], {"w": weight})], "y")
+
+    def test_one_number_is_a_scale(self) -> None:
+        model = self.average(np.full((3, 1, 3, 3), 1 / 9, np.float32))
+        before = run(model)
+        assert quantise_equal_weights(model) == 1
+        onnx.checker.check_model(model, full_check=True)
+        levels = next(item for item in model.graph.initializer if item.name == "w_levels")
+        assert levels.data_type == TensorProto.INT8 and "w" not in {item.name for item in model.graph.initializer}
+        np.testing.assert_array_equal(run(model), before)
+
+    def test_other_weights_are_left_alone(self) -> None:
+        weight = np.full((3, 1, 3, 3), 1 / 9, np.float32)
+        weight[1, 0, 2, 2] = 0.1
+        assert quantise_equal_weights(self.average(weight)) == 0
+        assert quantise_equal_weights(self.average(np.zeros((3, 1, 3, 3), np.float32))) == 0
+        assert quantise_equal_weights(model_of([rounding("x", "r", 0.05, 100), convolution("r", "y")], "y")) == 0
 
 
 class TestRoundBeforeSums:
