@@ -42,6 +42,8 @@ class ZooConfig:
     """JSON file to write, or to add to; the picture goes beside it."""
     remark: str | None = None
     """What a reader must know beside the figures, such as where the runs were trained; the file's own if not given."""
+    beside: Path | None = None
+    """Run of the reference, where the bench holds it but its row is to stay as an earlier bench has it."""
 
 
 def zoo(*runs: Path, config: ZooConfig | None = None) -> None:
@@ -51,7 +53,8 @@ def zoo(*runs: Path, config: ZooConfig | None = None) -> None:
     if runs:
         bench = read_left(config.bench or runs[0] / EXPORT / BENCH)
         rows = [zoo_row(run, bench) for run in runs]
-        document = merged(document, rows, bench_facts(bench) | reference_facts(rows))
+        held = rows if config.beside is None else [run_facts(config.beside, bench)]
+        document = merged(document, rows, bench_facts(bench) | reference_facts(held))
     if not document["runs"]:
         raise UserError(f"{config.out} holds no run yet; name some (--help)")
     if config.remark is not None:
@@ -77,7 +80,7 @@ def zoo_row(run: Path, bench: dict[str, Any]) -> dict[str, Any]:
 
 
 def reference_facts(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Return what is kept of the reference with its bench, whose own row a later bench may replace."""
+    """Return what is kept of the reference with its bench, of the rows that were measured in it."""
     reference = next((row for row in rows if row["run"] == REFERENCE), None)
     time = fastest_ms(reference) if reference else None
     return {REFERENCE_MS: time} if time else {}

@@ -146,6 +146,24 @@ def test_runs_of_several_benches_are_compared_by_what_was_measured_beside_them(
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_the_references_row_stays_where_it_is_only_measured_beside(
+    tmp_path: Path, small: Path, large: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = make_run(tmp_path / REFERENCE, 0.65)
+    runs = {common: times(8, 8, 8, 4), small: times(8, 8, 8, 3)}
+    zoo.zoo(*runs, config=ZooConfig(make_bench(tmp_path / "a.json", "monday", runs), out))
+    before = rows_of(out)
+    runs = {common: times(9, 9, 9, 5), large: times(9, 9, 25, 20)}
+    capsys.readouterr()
+    zoo.zoo(large, config=ZooConfig(make_bench(tmp_path / "b.json", "tuesday", runs), out, beside=common))
+    after = rows_of(out)
+    assert after[REFERENCE] == before[REFERENCE] and after["small"] == before["small"]
+    table = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    shown = {cells[1].strip(): cells[8].strip() for cells in table}
+    assert shown["**large** (b)"] == "4.00" and shown["**small** (a)"] == "0.75"
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_the_bench_is_looked_for_where_the_verb_leaves_it(small: Path, out: Path) -> None:
     make_bench(small / "export/bench.json", "monday", {small: times(8, 7, 5, 3.5)})
     zoo.zoo(small, config=ZooConfig(out=out))
