@@ -61,7 +61,7 @@ def correlation(first: Fingerprint, second: Fingerprint) -> float:
 
 
 def twins(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, Indices]]:
-    """Yield, for each picture that has any, the later ones that are nearly the same.
+    """Yield, for each picture that has any, the later ones that are nearly the same, or nearly its mirror image.
 
     All are compared with all, by matrix products: 20 000 pictures take seconds, 100 000 minutes.
     """
@@ -69,15 +69,16 @@ def twins(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, Indices]]:
         return
     limit = 1 - min(1 - ALIKE, CLOSER * usual_distance(prints)) if len(prints) >= _MIN_SAMPLE else ALIKE
     coarse = np.stack([each.coarse for each in prints])
+    turned = coarse.reshape(-1, COARSE, COARSE, 3)[:, :, ::-1].reshape(coarse.shape)
     fine = np.stack([each.fine for each in prints])
     for start in range(0, len(prints), _BLOCK):
-        block = coarse[start : start + _BLOCK] @ coarse[start:].T >= ALIKE_COARSE
-        for row in np.flatnonzero(block.sum(1) > 1):  # each is like itself
+        later, rows = coarse[start:].T, slice(start, start + _BLOCK)
+        block = np.triu((coarse[rows] @ later >= ALIKE_COARSE) | (turned[rows] @ later >= ALIKE_COARSE), 1)
+        for row in np.flatnonzero(block.any(1)):
             i = start + int(row)
             candidates = start + np.flatnonzero(block[row])
-            candidates = candidates[candidates > i]
-            correlations = _units(fine[candidates]) @ _unit(fine[i])
-            if len(found := candidates[correlations >= limit]):
+            either = np.stack([_unit(fine[i]), _unit(fine[i][:, ::-1])], 1)
+            if len(found := candidates[(_units(fine[candidates]) @ either).max(1) >= limit]):
                 yield i, found
 
 

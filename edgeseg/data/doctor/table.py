@@ -203,12 +203,12 @@ CHECKS: dict[str, Check] = {
     ),
     "near-duplicate": Check(
         "info",
-        "Pictures of a split are nearly the same: copies in another size or quality, or neighbouring frames.",
+        "Pictures of a split are nearly the same: copies in another size or quality, mirrored, or neighbouring frames.",
         "Thin them out if they are many; they cost time and add little.",
     ),
     "near-duplicate-across-splits": Check(
         "warning",
-        "Pictures of two splits are nearly the same: scores are better than they should be.",
+        "Pictures of two splits are nearly the same, or mirror images: scores are better than they should be.",
         "Divide the pictures anew, so that neighbours stay together (edgeseg data split).",
     ),
     "scene-across-splits": Check(

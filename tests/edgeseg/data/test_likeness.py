@@ -46,6 +46,13 @@ def test_twins_are_found_wherever_they_are(pictures: list[Image]) -> None:
     assert found == {3: [20, 31], 20: [31], 26: [32]}
 
 
+def test_mirror_images_are_twins_and_pictures_upside_down_are_not(pictures: list[Image]) -> None:
+    mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in pictures[:12]]
+    changed = [changes(mirrored[k])["jpeg"] for k in range(12)]
+    prints = [fingerprint(image) for image in [*pictures[:12], *changed, *(image[::-1] for image in mirrored)]]
+    assert {i: js.tolist() for i, js in twins(prints)} == {k: [12 + k] for k in range(12)}
+
+
 def test_frames_of_a_clip_are_twins() -> None:
     prints = [fingerprint(scene.image) for scene in procedural_clip(6, (96, 128), seed=1)]
     assert correlation(prints[0], prints[1]) > ALIKE

@@ -360,6 +360,13 @@ def near(split: str) -> Callable[[Path], None]:
     return plant
 
 
+def mirrored_leak(root: Path) -> None:
+    image, mask = copy(root, 5, "val")
+    picture = cv2.imread(str(image))
+    assert picture is not None and cv2.imwrite(str(image), picture[:, ::-1])
+    put(mask, numbers(mask)[:, ::-1])
+
+
 def film(root: Path, split: str, seed: int, frames: range) -> None:
     """Add frames of a drive, named by their numbers."""
     scenes = list(islice(procedural_clip(frames.stop, (96, 128), seed, fps=5.0), frames.stop))

@@ -69,6 +69,7 @@ PLANTED: list[tuple[Plant, str, str]] = [
     (faults.disagree, "labels-disagree", "2 different masks of the picture copy_of_it"),
     (faults.near("train"), "near-duplicate", "2 of 25 pictures are in 1 group of up to 2"),
     (faults.near("val"), "near-duplicate-across-splits", "1 of 7 val pictures are nearly the same as one of train"),
+    (faults.mirrored_leak, "near-duplicate-across-splits", "1 of 7 val pictures are nearly the same as one of train"),
     (faults.cut_a_scene, "scene-across-splits", r"3 of 9 val pictures are frames of 1 scene .*: drive_\*"),
     (faults.cut_between_scenes, "video-across-splits", r"8 of 14 val pictures are frames of 1 video .*: drive_\*"),
 ]
