@@ -93,13 +93,15 @@ def _model(path: Path) -> dict[str, Any]:
 
 
 def _export(path: Path) -> dict[str, Any]:
-    """Describe every model of an export; what the parity gate rejected lies one folder deeper and is only named."""
+    """Describe every model of an export, or a choice of `optimize`; what was rejected lies deeper and is only named."""
     try:
         manifest = json_module.loads((path / MANIFEST).read_text(encoding="utf-8"))
         artifacts = manifest["artifacts"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"{path / MANIFEST} cannot be read: {error!r}") from error
-    files = sorted(file for suffix in (".onnx", ".xml") for file in path.glob(f"*/*{suffix}"))
+    files = sorted(
+        file for suffix in (".onnx", ".xml") for place in ("*", "*/*") for file in path.glob(f"{place}{suffix}")
+    )
     return {
         "kind": "export",
         "path": str(path),

@@ -73,7 +73,7 @@ class EffortConfig:
     seed: int = 0
     """Chooses the calibration pictures."""
     epochs: int | None = None
-    """Passes over the training pictures of each training; as many as the run's own, or 12 for QAT, if not given."""
+    """Passes over the training pictures of each training; as many as the run's own, or 6 for QAT, if not given."""
     seconds: float = 1.0
     """Of measuring, for each latency."""
 

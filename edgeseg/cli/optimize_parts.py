@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from edgeseg.cli.console import note, progress
 from edgeseg.cli.flag_checks import check_cores
@@ -23,10 +25,14 @@ from edgeseg.optimize.target import Profile, read_profile
 from edgeseg.optimize.training import Trainer
 from edgeseg.optimize.workshop import RealWorkshop
 from edgeseg.training.checkpoint import BEST, LAST, Checkpoint, check_semantic, checkpoint_file, read_checkpoint
+from edgeseg.training.start import QAT_EPOCHS
 from edgeseg_runtime.engines import ENGINES
 from edgeseg_runtime.errors import CheckpointError, ConfigError
 from edgeseg_runtime.files import sha256
 from edgeseg_runtime.machine import machine_facts, usable_cores
+
+RUNS, WORK = "runs", "work"
+"""Folders of a search: what was trained, and the files that were made."""
 
 
 def search_folder(run: Path, config: OptimizeConfig) -> Path:
@@ -61,14 +67,14 @@ def assemble(run: Path, config: OptimizeConfig, resume: bool) -> Parts:
     out = search_folder(run, config)
     trainer = Trainer(
         file,
-        out / "runs",
+        out / RUNS,
         partial(_settings, checkpoint, file, effort),
         partial(_training_data, checkpoint, effort),
         progress=progress,
         report=note,
     )
     workshop = RealWorkshop(
-        out / "work",
+        out / WORK,
         checkpoint,
         trainer,
         data,
@@ -82,9 +88,24 @@ def assemble(run: Path, config: OptimizeConfig, resume: bool) -> Parts:
     # that the weights are the same is told by their sum, wherever they lie now
     same = {name: value for name, value in facts.items() if name != "checkpoint"}
     settings = same | {"processor": machine_facts()["cpu"]["model"], "seconds": effort.seconds}
-    start = Journal.resume if resume else Journal.begin
-    journal = start(out / TRIALS, settings)
+    journal = _resumed(out, settings, trainer) if resume else _begun(out, settings)
     return Parts(out, variants, threads, budget, workshop, journal, profile, config.budget.budget_minutes, facts)
+
+
+def _begun(out: Path, settings: Mapping[str, Any]) -> Journal:
+    """Begin a journal. Raises ConfigError where files of another search would be taken for this one's."""
+    if not (out / TRIALS).exists() and any((out / name).exists() for name in (RUNS, WORK)):
+        raise ConfigError(f"{out} holds files of a search without its {TRIALS}; remove it, or choose another --out")
+    return Journal.begin(out / TRIALS, settings)
+
+
+def _resumed(out: Path, settings: Mapping[str, Any], trainer: Trainer) -> Journal:
+    """Read a journal back. Raises ConfigError when runs that it tells of are gone."""
+    journal = Journal.resume(out / TRIALS, settings)
+    for weights in journal.trained():
+        if not (folder := trainer.run(weights)).is_dir():
+            raise ConfigError(f"--resume: {folder} is gone, which {out / TRIALS} tells of; choose another --out")
+    return journal
 
 
 def _grid(config: GridConfig, profile: Profile | None) -> tuple[tuple[Variant, ...], tuple[int, ...]]:
@@ -137,5 +158,5 @@ def _facts(file: Path, checkpoint: Checkpoint, effort: EffortConfig, data: Subse
         "calibration": str(effort.calibration or "training pictures"),
         "calibration count": str(effort.calibration_count),
         "seed": str(effort.seed),
-        "epochs": str(effort.epochs or "as the run, 12 for QAT"),
+        "epochs": str(effort.epochs or f"as the run, {QAT_EPOCHS} for QAT"),
     }

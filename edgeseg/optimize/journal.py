@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,9 @@ class Journal:
         whole = text[: text.rfind(b"\n") + 1]
         lines = [_parse(path, number, line) for number, line in enumerate(whole.splitlines(), 1)]
         if not lines or lines[0].get("step") != "settings" or lines[0].get("schema") != SCHEMA:
-            raise ConfigError(f"{path} is damaged: its first line does not hold a search's settings; remove it")
+            raise ConfigError(
+                f"{path} is damaged: its first line does not hold a search's settings; remove {path.parent}"
+            )
         _check_same(path, lines[0].get("settings"), settings)
         known = {}
         for number, line in enumerate(lines[1:], 2):
@@ -62,6 +65,11 @@ class Journal:
         if len(whole) < len(text):
             os.truncate(path, len(whole))
         return cls(path, known)
+
+    def trained(self) -> list[Weights]:
+        """Return the weights that were trained."""
+        lines = (line for line in self._known.values() if line["step"] == "train" and "result" in line)
+        return [Weights(**line["about"]) for line in lines]
 
     def recall(self, step: str, about: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the line of a measurement that was made, or None."""
@@ -129,22 +137,41 @@ class Recorded:
         return line["result"]
 
 
+def _share(raw: Any) -> float:
+    """Return an mIoU or a share of pixels. Raises ValueError."""
+    if not 0 <= float(raw) <= 1:
+        raise ValueError
+    return float(raw)
+
+
+def _positive(raw: Any) -> float:
+    """Return milliseconds. Raises ValueError."""
+    if not 0 < float(raw) < inf:
+        raise ValueError
+    return float(raw)
+
+
 def _estimate(raw: Mapping[str, Any]) -> Estimate:
-    return Estimate(float(raw["mean_iou"]), float(raw["ceiling"]))
+    ceiling = float(raw["ceiling"])
+    if not isfinite(ceiling):
+        raise ValueError
+    return Estimate(_share(raw["mean_iou"]), ceiling)
 
 
 def _confirmation(raw: Mapping[str, Any]) -> Confirmation:
     refusal = raw["refusal"]
-    return Confirmation(float(raw["latency_ms"]), float(raw["agreement"]), None if refusal is None else str(refusal))
+    return Confirmation(
+        _positive(raw["latency_ms"]), _share(raw["agreement"]), None if refusal is None else str(refusal)
+    )
 
 
 _READERS: Mapping[str, Callable[[Any], object]] = {
-    "original": float,
-    "latency": float,
+    "original": _share,
+    "latency": _positive,
     "train": str,
     "layers": int,
     "quick_score": _estimate,
-    "score": float,
+    "score": _share,
     "confirm": _confirmation,
 }
 """Step → what reads its result, and fails for what is none."""
@@ -172,7 +199,7 @@ def _line(value: Mapping[str, Any]) -> str:
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"{path} is damaged in line {number} ({error}); remove that line to measure it again"
         ) from error

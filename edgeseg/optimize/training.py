@@ -12,14 +12,14 @@ from torch import nn
 
 from edgeseg.compress.pruning import PruneOptions, prune
 from edgeseg.compress.quantize import calibrate, prepare_qat
-from edgeseg.config import ModelConfig, TrainConfig, load_config, unflatten
+from edgeseg.config import ModelConfig, TrainConfig, load_config, save_config, unflatten
 from edgeseg.data.base import SegmentationData
 from edgeseg.optimize.measurements import Impossible
 from edgeseg.optimize.scoring import Subset
 from edgeseg.optimize.space import Weights
 from edgeseg.training.checkpoint import checkpoint_file, load_checkpoint, read_checkpoint
 from edgeseg.training.loop import train
-from edgeseg.training.prune import prune_run, ratio_steps
+from edgeseg.training.prune import START, prune_run, ratio_steps
 from edgeseg.training.semantic import SemanticTask
 from edgeseg.training.start import calibration_batches
 from edgeseg.training.state import CONFIG
@@ -69,12 +69,13 @@ class Trainer:
         """Do the training that leads to these weights, or what is left of it. Raises Impossible."""
         folder = self.run(weights)
         train_data, val_data = self.data()
+        settings = self.settings(weights, folder)
         if (folder / CONFIG).is_file():
-            config = unflatten(TrainConfig, load_config(folder / CONFIG))
-            train(config, SemanticTask(train_data, val_data), resume=True, progress=self.progress, report=self.report)
+            config = self._here(weights, folder, settings)
+            task = SemanticTask(train_data, val_data)
+            self._possible(lambda: train(config, task, resume=True, progress=self.progress, report=self.report))
             return
         remove(folder)  # killed before its first step
-        settings = self.settings(weights, folder)
         if weights.qat:
             start = ModelConfig(settings.model.model, init=self.run(Weights(weights.prune)), qat=True)
             settings = replace(settings, model=start)
@@ -92,6 +93,20 @@ class Trainer:
                 report=self.report,
             )
         )
+
+    def _here(self, weights: Weights, folder: Path, settings: TrainConfig) -> TrainConfig:
+        """Return the settings of a run that was begun, its paths as they are now: the search may have been moved."""
+        begun = unflatten(TrainConfig, load_config(folder / CONFIG))
+        start = self.run(Weights(weights.prune)) if weights.qat else folder / START
+        config = replace(
+            begun,
+            out=folder,
+            model=replace(begun.model, init=start),
+            distillation=replace(begun.distillation, teacher=settings.distillation.teacher),
+        )
+        if config != begun:
+            save_config(config, folder / CONFIG)
+        return config
 
     def _make_shape(self, weights: Weights) -> nn.Module:
         net, checkpoint = load_checkpoint(self.source)

@@ -121,9 +121,13 @@ class RealWorkshop:
         """
         entry, reference = self._proof.entry(variant), self._proof.reference(variant)
         with atomic_path(out, over_folder=True) as staging:
-            shutil.copytree(self.files.get(variant).parent, staging)
+            staging.mkdir()
+            made = self.files.get(variant)
+            for part in (made, made.with_suffix(".bin")):  # and not what a kill may have left beside them
+                if part.is_file():
+                    shutil.copy2(part, staging)
             about = {"mixed": {"float_layers": self.files.float_layers(variant)}} if variant.float_layers else {}
-            file = staging / self.files.path(variant).name
+            file = staging / made.name
             artifact = Artifact(variant.name, file, computed_in(variant.precision), about)
             manifest = {
                 "facts": dict(facts),

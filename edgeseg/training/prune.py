@@ -144,8 +144,10 @@ def _free_folders(out: Path, steps: int) -> list[Path]:
 
 
 def _refuse_run(folder: Path) -> None:
-    if (folder / CONFIG).exists() or (folder / START).exists():
+    if (folder / CONFIG).exists():
         raise ConfigError(f"{folder} already holds a run; choose another --out")
+    if (folder / START).exists():
+        raise ConfigError(f"{folder / START} is of an earlier pruning; remove it, or choose another --out")
 
 
 def _score(task: Task, device: torch.device, progress: Progress, net: nn.Module, contract: Contract) -> Scored:

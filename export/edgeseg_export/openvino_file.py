@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY
 from edgeseg_runtime.engines.load_openvino import load_openvino
-from edgeseg_runtime.files import atomic_path
+from edgeseg_runtime.files import atomic_path, remove
 
 
 def read_folded(path: Path) -> Any:
@@ -29,8 +29,11 @@ def save_ir(model: Any, path: Path, metadata: dict[str, str]) -> None:
     """Write an OpenVINO model to `path` (.xml) and the .bin beside it, with its metadata, weights uncompressed."""
     for key in (CONTRACT_KEY, PRECISION_KEY):
         model.set_rt_info(metadata[key], key.split("."))
-    weights = path.with_suffix(".bin")
-    with atomic_path(path) as temporary:
-        # `save_model` stores float16 unless told not to, which is one more thing that would change masks unasked.
-        load_openvino().save_model(model, temporary, compress_to_fp16=False)
-        temporary.with_suffix(".bin").replace(weights)
+    with atomic_path(path) as temporary, atomic_path(path.with_suffix(".bin")) as weights:
+        # `save_model` names the weights itself, and stores float16 unless told not to, which is one more thing that
+        # would change masks unasked.
+        try:
+            load_openvino().save_model(model, temporary, compress_to_fp16=False)
+            temporary.with_suffix(".bin").replace(weights)
+        finally:
+            remove(temporary.with_suffix(".bin"))

@@ -142,7 +142,10 @@ def cached_sensitivity(
     """Return the sensitivity and the JSON file below `folder` that holds it; measured only if it is not there yet."""
     path = folder / f"{cache_key(float_file, int8_file, frames)}.json"
     if path.is_file():
-        return Sensitivity.from_dict(json.loads(path.read_text(encoding="utf-8"))), path
+        try:
+            return Sensitivity.from_dict(json.loads(path.read_text(encoding="utf-8"))), path
+        except (ValueError, KeyError, TypeError):  # damaged
+            pass
     found = measure_sensitivity(float_file, int8_file, frames, progress)
     write_json(path, found.as_dict())
     return found, path

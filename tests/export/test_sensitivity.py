@@ -137,6 +137,9 @@ class TestCache:
         again, same = cached_sensitivity(tmp_path, trained.onnx, int8, frames[:1], watch)
         assert (again, same, path.stat().st_mtime_ns, labels) == (first, path, written, [])
         assert Sensitivity.from_dict(json.loads(path.read_text(encoding="utf-8"))) == first
+        for damage in ("{", "[]", '{"pictures": 1}'):
+            path.write_text(damage, encoding="utf-8")
+            assert cached_sensitivity(tmp_path, trained.onnx, int8, frames[:1])[0] == first
 
     def test_the_key_hangs_on_files_and_pixels(self, trained: Any, int8: Path, frames: list[Image]) -> None:
         other = [frames[0].copy()]

@@ -14,7 +14,8 @@ from edgeseg.cli.app import run
 from edgeseg.cli.optimize_config import BudgetConfig, EffortConfig, GridConfig, OptimizeConfig
 from edgeseg.cli.optimize_parts import assemble
 from edgeseg.optimize.budget import MIXED_DROP
-from edgeseg.optimize.space import Trial
+from edgeseg.optimize.space import Trial, Weights
+from edgeseg.optimize.training import Trainer
 from edgeseg.training.folder import held
 from edgeseg_runtime.segmenter import Segmenter
 
@@ -119,6 +120,65 @@ def test_the_folder_of_a_run_is_no_place_for_a_search(tiny_run: Path, capsys: py
     line = error_of([str(tiny_run), "--latency", "10s", "--out", str(tiny_run), *FLOATS], capsys)
     assert f"--out {tiny_run} holds a run; choose another folder" in line
     assert {path: path.stat().st_mtime_ns for path in tiny_run.rglob("*")} == before
+
+
+@pytest.mark.parametrize("left", ["work", "runs"])
+def test_files_of_a_search_without_its_journal_are_not_taken_over(
+    left: str, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    (out / left).mkdir(parents=True)
+    line = error_of([str(tiny_run), "--latency", "10s", "--out", str(out), *FLOATS, *PICTURES], capsys)
+    assert f"{out} holds files of a search without its trials.jsonl; remove it, or choose another --out" in line
+    assert [path.name for path in out.iterdir()] == [left]
+
+
+def test_a_run_that_the_journal_tells_of_is_missed(
+    met: Path, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(met, out)
+    with (out / "trials.jsonl").open("a") as journal:
+        journal.write('{"step": "train", "about": {"prune": 0.3, "qat": true}, "result": null}\n')
+    line = error_of([str(tiny_run), "--latency", "10s", "--out", str(out), *FLOATS, *PICTURES, "--resume"], capsys)
+    assert f"--resume: {out / 'runs' / 'p30-qat'} is gone, which {out / 'trials.jsonl'} tells of" in line
+
+
+def test_a_training_goes_on_where_its_search_was_moved_to(tiny_run: Path, tmp_path: Path) -> None:
+    grid = GridConfig((1.0,), (0.0,), ("qat",), ("onnxruntime",), (1,))
+    effort, weights = EffortConfig(pictures=8, quick_pictures=4, epochs=2), Weights(0.0, True)
+
+    def trainer(out: Path, resume: bool = False) -> Trainer:
+        return assemble(tiny_run, OptimizeConfig(BudgetConfig("10s"), grid, effort, out), resume).workshop.trainer
+
+    def stop(line: str) -> None:
+        if line.startswith("epoch 1/2"):
+            raise KeyboardInterrupt
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    with pytest.raises(KeyboardInterrupt):
+        replace(trainer(first), report=stop).train(weights)
+    first.rename(second)
+    trainer(second, resume=True).train(weights)
+    assert not first.exists()
+    with (second / "runs/p0-qat/metrics.csv").open(encoding="utf-8") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)][-1] == "2"
+
+
+def test_only_the_models_own_files_are_delivered(met: Path, tiny_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(met, out)
+    (made,) = (out / "work/models").glob("r1-*")
+    (made / ".model.0123abcd.partial.onnx").write_bytes(b"half")
+    arguments = ["--latency", "10s", "--max-drop", "5", "--out", str(out), *FLOATS, *PICTURES, "--resume"]
+    assert run(["optimize", str(tiny_run), *arguments]) == 0
+    assert {path.name for path in (out / "chosen").iterdir()} == {path.name for path in (met / "chosen").iterdir()}
+
+
+def test_what_info_says_of_a_choice(met: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["info", str(met / "chosen"), "--json"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert model["file"] == str(met / "chosen" / "model.onnx")
 
 
 def test_an_unmet_budget_is_exit_code_1_and_leaves_no_choice(

@@ -189,7 +189,9 @@ def test_a_folder_that_holds_a_run_is_left_as_it_is(
     before = (tmp_path / "run" / START).read_bytes()
     assert prune(tiny_run, tmp_path / "run", "--ratio", "0.5", "--no-finetune") == 2
     assert prune(tiny_run, tiny_run, *flags) == 2
-    assert capsys.readouterr().err.count("already holds a run; choose another --out") == 2
+    errors = capsys.readouterr().err
+    assert f"{tmp_path / 'run' / START} is of an earlier pruning; remove it, or choose another --out" in errors
+    assert f"{tiny_run} already holds a run; choose another --out" in errors
     assert (tmp_path / "run" / START).read_bytes() == before
 
 
@@ -214,7 +216,7 @@ def test_a_run_that_another_process_began_meanwhile_is_left_alone(
 
     monkeypatch.setattr("edgeseg.training.prune._score", meanwhile)
     assert prune(tiny_run, tmp_path / "run", "--ratio", "0.3") == 2
-    assert "already holds a run" in capsys.readouterr().err
+    assert "is of an earlier pruning" in capsys.readouterr().err
     assert (tmp_path / "run" / START).read_text() == "theirs"
 
 

@@ -155,6 +155,12 @@ def test_a_last_line_cut_off_is_measured_again(world: Callable[[], FakeWorkshop]
         '{"step": "confirm", "about": {}, "result": {"latency_ms": [], "agreement": 1, "refusal": null}}',
         '{"step": "latency", "about": {}, "impossible": 3}',
         '{"step": ["latency"], "about": {}, "result": 1.0}',
+        '{"step": "score", "about": {}, "result": NaN}',
+        '{"step": "score", "about": {}, "result": 7}',
+        '{"step": "latency", "about": {}, "result": 0}',
+        '{"step": "latency", "about": {}, "result": Infinity}',
+        '{"step": "quick_score", "about": {}, "result": {"mean_iou": 0.5, "ceiling": NaN}}',
+        "[" * 100_000,
         '{"step": "guess", "about": {}, "result": 1.0}',
     ],
 )
