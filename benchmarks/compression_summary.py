@@ -37,9 +37,9 @@ def compression_summary(*results: Path) -> None:
     """Print a line for each of RESULTS, then the table of each, see `compression_table`.
 
     All but the network's own mIoU are points that something is below it, negative where it is above; pairs are ONNX
-    Runtime / OpenVINO. *MACs left* is of the smallest pruned network, and so are the columns after it. *Times float32*
-    is how many times as fast OpenVINO's int8 is as its float32, *times int8* how many times as fast the pruned
-    network's int8 is as the unpruned one's: networks alone, one thread.
+    Runtime / OpenVINO. *MACs left* is of the pruned network that was also trained for int8, or else of the smallest,
+    and so are the columns after it. *Times float32* is how many times as fast OpenVINO's int8 is as its float32, *times
+    int8* how many times as fast the pruned network's int8 is as the unpruned one's: networks alone, one thread.
     """
     documents = [read_left(path) for path in results]
     lines = [line(document["runs"]) for document in documents]
@@ -60,7 +60,8 @@ def line(runs: list[dict[str, Any]]) -> list[str]:
         return NONE if row is None else pair(fastest_files(row, "int8"), lambda item, _: below(item))
 
     qat, distilled = the(runs, "QAT"), the(runs, "distilled")
-    pruned, both = the(runs, "pruned"), the(runs, "pruned + QAT")
+    both = the(runs, "pruned + QAT")
+    pruned = the(runs, "pruned", 0 if both is None else both["macs"])
     return [
         f"`{original['settings']['model']}`",
         f"{100 * original['mean_iou']:.2f}",
@@ -76,9 +77,9 @@ def line(runs: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def the(runs: Iterable[dict[str, Any]], kind: str) -> dict[str, Any] | None:
-    """Return the run of a kind, the smallest if there are several; None if there is none."""
-    return min((row for row in runs if row["kind"] == kind), key=lambda row: int(row["macs"]), default=None)
+def the(runs: Iterable[dict[str, Any]], kind: str, macs: int = 0) -> dict[str, Any] | None:
+    """Return the run of a kind whose multiply-accumulates are nearest to `macs`; None if there is none."""
+    return min((row for row in runs if row["kind"] == kind), key=lambda row: abs(int(row["macs"]) - macs), default=None)
 
 
 def alone(row: dict[str, Any], precision: str) -> float | None:
