@@ -99,9 +99,7 @@ def _export(path: Path) -> dict[str, Any]:
         artifacts = manifest["artifacts"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"{path / MANIFEST} cannot be read: {error!r}") from error
-    files = sorted(
-        file for suffix in (".onnx", ".xml") for place in ("*", "*/*") for file in path.glob(f"{place}{suffix}")
-    )
+    files = sorted(file for file in (*path.glob("*"), *path.glob("*/*")) if file.suffix in (".onnx", ".xml"))
     return {
         "kind": "export",
         "path": str(path),

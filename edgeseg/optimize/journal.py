@@ -69,7 +69,7 @@ class Journal:
     def trained(self) -> list[Weights]:
         """Return the weights that were trained."""
         lines = (line for line in self._known.values() if line["step"] == "train" and "result" in line)
-        return [Weights(**line["about"]) for line in lines]
+        return [_weights(line["about"]) for line in lines]
 
     def recall(self, step: str, about: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the line of a measurement that was made, or None."""
@@ -138,7 +138,7 @@ class Recorded:
 
 
 def _share(raw: Any) -> float:
-    """Return an mIoU or a share of pixels. Raises ValueError."""
+    """Return an mIoU, or a share of pixels or channels. Raises ValueError."""
     if not 0 <= float(raw) <= 1:
         raise ValueError
     return float(raw)
@@ -149,6 +149,10 @@ def _positive(raw: Any) -> float:
     if not 0 < float(raw) < inf:
         raise ValueError
     return float(raw)
+
+
+def _weights(about: Mapping[str, Any]) -> Weights:
+    return Weights(_share(about["prune"]), bool(about["qat"]))
 
 
 def _estimate(raw: Mapping[str, Any]) -> Estimate:
@@ -183,6 +187,8 @@ def _is_measurement(line: Mapping[str, Any]) -> bool:
         read = _READERS[line["step"]]
         if "impossible" not in line:
             read(line["result"])
+        if line["step"] == "train":
+            _weights(line["about"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return False
     return isinstance(line.get("about"), dict) and isinstance(line.get("impossible", ""), str)

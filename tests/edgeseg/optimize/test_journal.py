@@ -161,6 +161,8 @@ def test_a_last_line_cut_off_is_measured_again(world: Callable[[], FakeWorkshop]
         '{"step": "latency", "about": {}, "result": Infinity}',
         '{"step": "quick_score", "about": {}, "result": {"mean_iou": 0.5, "ceiling": NaN}}',
         "[" * 100_000,
+        '{"step": "train", "about": {}, "result": null}',
+        '{"step": "train", "about": {"prune": "much", "qat": true}, "result": null}',
         '{"step": "guess", "about": {}, "result": 1.0}',
     ],
 )
