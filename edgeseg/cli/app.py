@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 from cyclopts.config import Dict, Toml, Yaml
 
 from edgeseg import __version__
+from edgeseg.cli import interrupts
 from edgeseg.cli.console import error_line
 from edgeseg_runtime.errors import ConfigError, EdgesegError
 
@@ -70,6 +71,7 @@ def make_app(verb: str | None) -> App:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb and leave with its exit code: 0 done, 1 a gate or budget failed, 2 the user's mistake."""
     signal.signal(signal.SIGTERM, _terminate)
+    interrupts.watch()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

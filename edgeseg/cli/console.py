@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Sized
 from typing import Any, TypeVar
 
+from edgeseg.cli import interrupts
+
 T = TypeVar("T")
 
 
@@ -26,9 +28,12 @@ def answer_json(value: Any) -> None:
 
 
 def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterable[T]:
-    """Show a bar with the time left while `items` are worked through; silent when stderr is not a terminal."""
+    """Show a bar with the time left while `items` are worked through; silent when stderr is not a terminal.
+
+    Every item is also where a Ctrl-C that Python dropped is heard after all.
+    """
     if not sys.stderr.isatty():
-        yield from items
+        yield from _interruptible(items)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -37,7 +42,13 @@ def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterab
         total = len(items)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield from bar.track(items, total=total, description=label)
+        yield from bar.track(_interruptible(items), total=total, description=label)
+
+
+def _interruptible(items: Iterable[T]) -> Iterable[T]:
+    for item in items:
+        interrupts.check()
+        yield item
 
 
 def table(title: str, headers: list[str], rows: list[list[str]], *, sentences: bool = False) -> None:
