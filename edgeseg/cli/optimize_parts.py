@@ -158,5 +158,6 @@ def _facts(file: Path, checkpoint: Checkpoint, effort: EffortConfig, data: Subse
         "calibration": str(effort.calibration or "training pictures"),
         "calibration count": str(effort.calibration_count),
         "seed": str(effort.seed),
+        "pruned by": "taylor",
         "epochs": str(effort.epochs or f"as the run, {QAT_EPOCHS} for QAT"),
     }

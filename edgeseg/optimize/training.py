@@ -24,6 +24,7 @@ from edgeseg.training.semantic import SemanticTask
 from edgeseg.training.start import calibration_batches
 from edgeseg.training.state import CONFIG
 from edgeseg_export.deployable import Deployable
+from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.files import remove
 from edgeseg_runtime.progress import Progress, silent
@@ -44,7 +45,6 @@ class Trainer:
     """Of the fine-tuning that leads to these weights, in this folder; --init is filled in here."""
     data: Callable[[], tuple[SegmentationData, SegmentationData]]
     """Training and validation pictures; opened only where something is trained."""
-    options: PruneOptions = field(default_factory=PruneOptions)
     progress: Progress = silent
     report: Callable[[str], None] = lambda _: None
     _shapes: dict[Weights, nn.Module] = field(default_factory=dict)
@@ -68,30 +68,22 @@ class Trainer:
     def train(self, weights: Weights) -> None:
         """Do the training that leads to these weights, or what is left of it. Raises Impossible."""
         folder = self.run(weights)
-        train_data, val_data = self.data()
+        task = SemanticTask(*self.data())
         settings = self.settings(weights, folder)
         if (folder / CONFIG).is_file():
             config = self._here(weights, folder, settings)
-            task = SemanticTask(train_data, val_data)
             self._possible(lambda: train(config, task, resume=True, progress=self.progress, report=self.report))
             return
         remove(folder)  # killed before its first step
         if weights.qat:
             start = ModelConfig(settings.model.model, init=self.run(Weights(weights.prune)), qat=True)
             settings = replace(settings, model=start)
-            task = SemanticTask(train_data, val_data)
             self._possible(lambda: train(settings, task, progress=self.progress, report=self.report))
             return
-        size = read_checkpoint(self.source).contract.size
+        contract = read_checkpoint(self.source).contract
+        steps = ratio_steps(contract.size, weights.prune, 1, _by_gradients(task, contract, settings))
         self._possible(
-            lambda: prune_run(
-                settings,
-                self.source,
-                ratio_steps(size, weights.prune, 1, self.options),
-                SemanticTask(train_data, val_data),
-                progress=self.progress,
-                report=self.report,
-            )
+            lambda: prune_run(settings, self.source, steps, task, progress=self.progress, report=self.report)
         )
 
     def _here(self, weights: Weights, folder: Path, settings: TrainConfig) -> TrainConfig:
@@ -110,11 +102,14 @@ class Trainer:
 
     def _make_shape(self, weights: Weights) -> nn.Module:
         net, checkpoint = load_checkpoint(self.source)
+        contract = checkpoint.contract
         if weights.prune:
-            self._possible(lambda: prune(net, checkpoint.contract.size, weights.prune, self.options))
+            settings = self.settings(weights, self.run(weights))
+            options = _by_gradients(SemanticTask(*self.data()), contract, settings)
+            self._possible(lambda: prune(net, contract.size, weights.prune, options))
         if not weights.qat:
             return net.eval()
-        module = Deployable(self._possible(lambda: prepare_qat(net, checkpoint.contract)), checkpoint.contract)
+        module = Deployable(self._possible(lambda: prepare_qat(net, contract)), contract)
         few = Subset.of(self.data()[0], SHAPE_PICTURES)
         calibrate(module.net, calibration_batches(module, few, seed=0))
         return module.net.eval()
@@ -125,3 +120,8 @@ class Trainer:
             return action()
         except ConfigError as error:
             raise Impossible(str(error)) from error
+
+
+def _by_gradients(task: SemanticTask, contract: Contract, settings: TrainConfig) -> PruneOptions:
+    """Return how channels are chosen: as `edgeseg prune` does, so that its nets and a search's are the same."""
+    return PruneOptions("taylor", losses=task.sample_losses(contract, settings.machine.seed))

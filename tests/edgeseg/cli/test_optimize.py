@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import pytest
+import torch
 
 from edgeseg.cli.app import run
 from edgeseg.cli.optimize_config import BudgetConfig, EffortConfig, GridConfig, OptimizeConfig
@@ -16,7 +17,9 @@ from edgeseg.cli.optimize_parts import assemble
 from edgeseg.optimize.budget import MIXED_DROP
 from edgeseg.optimize.space import Trial, Weights
 from edgeseg.optimize.training import Trainer
+from edgeseg.training.checkpoint import load_checkpoint
 from edgeseg.training.folder import held
+from edgeseg.training.prune import START
 from edgeseg_runtime.segmenter import Segmenter
 
 GRID = ["--resolutions", "1", "0.5", "--prune", "0", "--threads", "1", "--seconds", "0.02"]
@@ -142,6 +145,22 @@ def test_a_run_that_the_journal_tells_of_is_missed(
         journal.write('{"step": "train", "about": {"prune": 0.3, "qat": true}, "result": null}\n')
     line = error_of([str(tiny_run), "--latency", "10s", "--out", str(out), *FLOATS, *PICTURES, "--resume"], capsys)
     assert f"--resume: {out / 'runs' / 'p30-qat'} is gone, which {out / 'trials.jsonl'} tells of" in line
+
+
+def test_a_search_prunes_as_the_verb_does(tiny_run: Path, tmp_path: Path) -> None:
+    """What is timed before it is trained is the network that is trained then, and that `edgeseg prune` makes."""
+    grid = GridConfig((1.0,), (0.3,), ("float32",), ("onnxruntime",), (1,))
+    effort = EffortConfig(pictures=8, quick_pictures=4, epochs=1)
+    trainer = assemble(
+        tiny_run, OptimizeConfig(BudgetConfig("10s"), grid, effort, tmp_path / "out"), resume=False
+    ).workshop.trainer
+    timed = trainer.shape(Weights(0.3))
+    trainer.train(Weights(0.3))
+    trained, _ = load_checkpoint(tmp_path / "out" / "runs" / "p30" / START)
+    assert run(["prune", str(tiny_run), "--ratio", "0.3", "--no-finetune", "--out", str(tmp_path / "verb")]) == 0
+    pruned, _ = load_checkpoint(tmp_path / "verb" / START)
+    for net in (timed, trained):
+        torch.testing.assert_close(net.state_dict(), pruned.state_dict(), rtol=0, atol=0)
 
 
 def test_a_training_goes_on_where_its_search_was_moved_to(tiny_run: Path, tmp_path: Path) -> None:
