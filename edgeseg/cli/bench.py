@@ -245,7 +245,7 @@ def _extra(run: Path, case: Case, torch: Any) -> Extra:
     return Extra(
         name=checkpoint.model,
         engine="pytorch",
-        precision="float32",
+        precision="fake int8" if checkpoint.quantized else "float32",
         names=checkpoint.contract.names,
         segment=segment,
         set_threads=torch.set_num_threads,

@@ -31,7 +31,7 @@ def prune(run: Path, /, *, config: PruneConfig, json: bool = False) -> None:
     and not yet fine-tuned, and the run that started from it. If that is killed, it
     goes on with `edgeseg train --config OUT/config.yaml --resume`. Of several steps
     each but the last has such a run in OUT/step-1, …; when that has ended, prune it
-    by what is left to be pruned.
+    by what is left to be pruned, with RUN as the --teacher.
 
     For example:
 
@@ -109,8 +109,12 @@ def finetune_settings(config: PruneConfig, checkpoint: Checkpoint, file: Path) -
 
 
 def _teacher(wanted: FinetuneConfig, checkpoint: Checkpoint, file: Path) -> Path | None:
-    """Return whose answers are imitated. Raises ConfigError for a teacher of objects, which there is none."""
-    from edgeseg.training.checkpoint import checkpoint_file
+    """Return whose answers are imitated.
+
+    Raises ConfigError for one of objects, which there is none, and for one of other classes.
+    """
+    from edgeseg.compress.distillation import check_teacher
+    from edgeseg.training.checkpoint import check_semantic, checkpoint_file, read_checkpoint
 
     if checkpoint.contract.task == "instance":
         if wanted.teacher is not None:
@@ -119,7 +123,15 @@ def _teacher(wanted: FinetuneConfig, checkpoint: Checkpoint, file: Path) -> Path
                 "objects apart; leave it away"
             )
         return None
-    return None if wanted.no_teacher else checkpoint_file(wanted.teacher or file)
+    if wanted.no_teacher:
+        return None
+    if wanted.teacher is None:
+        return file
+    teacher = checkpoint_file(wanted.teacher)
+    taught = read_checkpoint(teacher)
+    check_semantic(teacher, taught)
+    check_teacher(taught.contract.names, checkpoint.contract.names)
+    return teacher
 
 
 def as_dict(outcome: PruneOutcome, headline: Headline) -> dict[str, Any]:

@@ -93,10 +93,10 @@ class Distiller:
         last.register_forward_pre_hook(remember)
 
 
-def check_teacher(teacher: Deployable, names: tuple[str, ...]) -> None:
-    """Raise ConfigError unless the teacher's classes are `names`, in this order."""
-    if teacher.contract.names != names:
+def check_teacher(known: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Raise ConfigError unless the classes that a teacher knows are `names`, in this order."""
+    if known != names:
         raise ConfigError(
-            f"--teacher knows the classes {', '.join(teacher.contract.names)}; they must be those of the pictures, "
+            f"--teacher knows the classes {', '.join(known)}; they must be those of the pictures, "
             f"in the same order: {', '.join(names)}"
         )

@@ -176,6 +176,6 @@ def make_distiller(config: TrainConfig, module: Deployable, device: torch.device
     if config.distillation.teacher is None:
         return None
     teacher, _ = load_semantic(checkpoint_file(config.distillation.teacher))
-    check_teacher(teacher, module.contract.names)
+    check_teacher(teacher.contract.names, module.contract.names)
     teacher.net.to(memory_format=torch.channels_last)
     return Distiller(config.distillation, module.net, teacher.to(device))

@@ -126,6 +126,10 @@ class TestRounding:
             assert (entry["objects"]["missed"], entry["objects"]["extra"]) == (0, 0)
             assert entry["mask_iou"] > 0.999
             assert Segmenter.load(out / name).precision == "int8"
+        bench = ["--original", str(rounded), "--threads", "1", "--seconds", "0.02", "--json"]
+        assert run(["bench", str(out), *bench]) == 0
+        rows = json.loads(capsys.readouterr().out)["rows"]
+        assert [row["precision"] for row in rows if row["engine"] == "pytorch"] == ["fake int8"]
 
     @pytest.mark.parametrize(
         ("given", "complaint"),

@@ -181,6 +181,20 @@ def test_mistakes_leave_nothing_behind(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_teacher_of_other_classes_is_refused_before_the_work(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net, checkpoint = load_checkpoint(tiny_run / BEST)
+    labels = tuple(replace(label, name=f"{label.name}s") for label in checkpoint.contract.labels)
+    save_checkpoint(
+        tmp_path / "t.safetensors", net, replace(checkpoint, contract=replace(checkpoint.contract, labels=labels))
+    )
+    assert prune(tiny_run, tmp_path / "run", "--ratio", "0.3", "--teacher", str(tmp_path / "t.safetensors")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--teacher knows the classes " in line and labels[0].name in line
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_holds_a_run_is_left_as_it_is(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
