@@ -87,8 +87,8 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
     from edgeseg.cli.pictures import calibration_set
     from edgeseg.training.checkpoint import checkpoint_file, load_deployable, read_checkpoint
     from edgeseg_export.onnx_file import DynamicAxes
-    from edgeseg_export.pipeline import ExportPlan, export_model, parity_document
-    from edgeseg_export.place import check_place
+    from edgeseg_export.pipeline import Bound, ExportPlan, export_model, parity_document
+    from edgeseg_export.place import SENSITIVITY, check_place
     from edgeseg_runtime.files import sha256
 
     config = config or ExportConfig()
@@ -113,7 +113,8 @@ def export(run: Path, /, *, config: ExportConfig | None = None, json: bool = Fal
         "command": " ".join(["edgeseg", *sys.argv[1:]]),
     }
     axes = DynamicAxes(config.dynamic_batch, config.dynamic_size)
-    plan = ExportPlan(gate, calibration, axes, config.max_drop)
+    bound = None if config.max_drop is None else Bound(config.max_drop, file.parent / SENSITIVITY)
+    plan = ExportPlan(gate, calibration, axes, bound)
     entries = export_model(module, out, plan, facts, progress=progress, report=note)
     note(f"{out}: {len(entries)} files, report.html shows what they draw")
     if json:

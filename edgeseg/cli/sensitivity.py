@@ -93,6 +93,7 @@ def sensitivity(run: Path, /, *, config: SensitivityConfig | None = None, json: 
     from edgeseg.cli.sensitivity_plot import draw
     from edgeseg.training.checkpoint import checkpoint_file, load_deployable
     from edgeseg_export.calibration import choose
+    from edgeseg_export.place import SENSITIVITY
     from edgeseg_export.sensitivity import cached_sensitivity
 
     config = config or SensitivityConfig()
@@ -104,7 +105,7 @@ def sensitivity(run: Path, /, *, config: SensitivityConfig | None = None, json: 
     opened = run_objects if task == "instance" else run_data
     data: Indexed[Pictured] = opened(checkpoint, config.data, config.split, "val_split", progress)
     frames = [data.read(index).image for index in choose(config.count, len(data), config.seed)]
-    out = config.out or file.parent / "sensitivity"
+    out = config.out or file.parent / SENSITIVITY
     with exported(file, module, checkpoint, config) as folder:
         found, _ = cached_sensitivity(out, folder / FILES[0], folder / FILES[1], frames, progress)
         gains, times, advice = speed(folder, frames, config)

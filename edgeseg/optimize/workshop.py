@@ -30,8 +30,8 @@ from edgeseg_export.deployable import Deployable, TorchSegmenter
 from edgeseg_export.mixed import ranking_of
 from edgeseg_export.parity.pictures import Pictures
 from edgeseg_export.parity.report import write_report
-from edgeseg_export.pipeline import SENSITIVITY, parity_document
-from edgeseg_export.place import MANIFEST, PARITY, REPORT
+from edgeseg_export.pipeline import parity_document
+from edgeseg_export.place import MANIFEST, PARITY, REPORT, SENSITIVITY
 from edgeseg_runtime.errors import GateFailed, ScoresError
 from edgeseg_runtime.files import atomic_path, write_json
 from edgeseg_runtime.preprocess import Image, Mask

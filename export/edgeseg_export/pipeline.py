@@ -24,7 +24,15 @@ from edgeseg_runtime.segmenter import REJECTED, Segmenter
 if TYPE_CHECKING:
     from edgeseg_export.mixed import MixedSearch
 
-SENSITIVITY = "sensitivity"
+
+@dataclass(frozen=True)
+class Bound:
+    """What int8 may lose: layers go back to float until that holds and the gate is passed."""
+
+    max_drop: float
+    """As the gate measures drops."""
+    rankings: Path
+    """Folder where the layers' rankings are kept for another time."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +44,8 @@ class ExportPlan:
     calibration: Calibration | None = None
     """None makes no int8 files."""
     dynamic: DynamicAxes = field(default_factory=DynamicAxes)
-    max_drop: float | None = None
-    """What int8 may lose, as the gate measures drops. Layers go back to float until it holds and the gate is passed."""
+    bound: Bound | None = None
+    """None keeps every layer in int8."""
 
 
 def export_model(
@@ -64,7 +72,7 @@ def export_model(
         staging.mkdir()
         entries: list[Entry[Any]] = []
         kept = []
-        wanted = Wanted(plan.calibration, plan.dynamic, bf16, _search(plan, gate, out, progress))
+        wanted = Wanted(plan.calibration, plan.dynamic, bf16, _search(plan, gate, progress))
         for artifact in build_artifacts(module, staging, wanted, progress):
             entry = gate.examine(artifact.name, Segmenter.load(artifact.file))
             for remark in artifact.remarks:
@@ -86,18 +94,17 @@ def export_model(
     return entries
 
 
-def _search(plan: ExportPlan, gate: Gate, out: Path, progress: Progress) -> MixedSearch | None:
-    """Return the search for mixed files, its rankings kept in `sensitivity` beside `out`; None if no bound is set."""
-    if plan.max_drop is None or plan.calibration is None:
+def _search(plan: ExportPlan, gate: Gate, progress: Progress) -> MixedSearch | None:
+    """Return the search for mixed files; None if no bound is set."""
+    bound, calibration = plan.bound, plan.calibration
+    if bound is None or calibration is None:
         return None
     from edgeseg_export.mixed import MixedSearch, ranking_of
 
-    pictures = plan.calibration.pictures
-
     def rank(float_file: Path, int8_file: Path) -> tuple[str, ...]:
-        return ranking_of(float_file, int8_file, pictures, out.parent / SENSITIVITY, progress)
+        return ranking_of(float_file, int8_file, calibration.pictures, bound.rankings, progress)
 
-    return MixedSearch(gate, plan.max_drop, rank)
+    return MixedSearch(gate, bound.max_drop, rank)
 
 
 def reject(artifact: Artifact, root: Path) -> Artifact:
@@ -115,7 +122,7 @@ def parity_document(entries: Sequence[Entry[Any]]) -> dict[str, Any]:
 
 def ways_out(plan: ExportPlan, entries: Sequence[Entry[Any]]) -> str:
     """Say what helps where int8 without a bound was refused; nothing else is known to help."""
-    if plan.calibration is None or plan.max_drop is not None:
+    if plan.calibration is None or plan.bound is not None:
         return ""
     if not any(entry.name.endswith("-int8") and not entry.verdict.passed for entry in entries):
         return ""

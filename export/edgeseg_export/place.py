@@ -8,6 +8,8 @@ from pathlib import Path
 from edgeseg_runtime.errors import OutputError
 from edgeseg_runtime.segmenter import REJECTED
 
+SENSITIVITY = "sensitivity"
+"""Folder in a run, where what was found out about the layers is kept for another time."""
 MANIFEST, PARITY, REPORT = "manifest.json", "parity.json", "report.html"
 BENCHED = ("bench.json", "bench.png")
 """What `edgeseg bench` leaves beside the files."""

@@ -19,7 +19,7 @@ from edgeseg_export.parity.compare import Reference
 from edgeseg_export.parity.faults import plant, swap_labels
 from edgeseg_export.parity.gate import MaskGate
 from edgeseg_export.parity.thresholds import Overrides
-from edgeseg_export.pipeline import ExportPlan, export_model
+from edgeseg_export.pipeline import Bound, ExportPlan, export_model
 from edgeseg_export.place import MANIFEST, PARITY, REPORT
 from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.engines import ENGINES
@@ -160,7 +160,7 @@ class TestRefusal:
         ("step", "given", "told"),
         [
             ("faulty-int8", {}, True),
-            ("faulty-int8", {"max_drop": 0.5}, False),  # layers were put back already
+            ("faulty-int8", {"bound": Bound(0.5, Path("never"))}, False),  # layers were put back already
             ("faulty-int8", {"calibration": None}, False),  # trained for int8: no float file to put layers back to
             ("faulty-float32", {}, False),
         ],

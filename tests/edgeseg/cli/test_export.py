@@ -82,10 +82,12 @@ def test_layers_go_back_to_float_until_the_drop_is_allowed(
 ) -> None:
     shutil.copytree(tiny_run, tmp_path / "run")
     given = ["--int8", "--calibration-count", "64", "--max-drop", "0.02", "--data", "procedural:48x64,n=16", *OPEN]
-    assert run(["export", str(tmp_path / "run"), *given]) == 0
+    out = tmp_path / "exports" / "new"
+    assert run(["export", str(tmp_path / "run"), "--out", str(out), *given]) == 0
+    assert [path.name for path in out.parent.iterdir()] == ["new"], "what is kept for another time lies in the run"
     said = capsys.readouterr().err
-    manifest = json.loads((tmp_path / "run" / "export" / "manifest.json").read_text(encoding="utf-8"))
-    parity = json.loads((tmp_path / "run" / "export" / "parity.json").read_text(encoding="utf-8"))
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    parity = json.loads((out / "parity.json").read_text(encoding="utf-8"))
     for artifact in (item for item in manifest["artifacts"] if item["precision"] == "int8"):
         mixed = artifact["mixed"]
         assert mixed["drop"] <= 0.02
