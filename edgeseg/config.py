@@ -154,13 +154,14 @@ class DistillationConfig:
     """Run or checkpoint of a network with the same classes whose answers are imitated."""
     distill: Literal["logits", "channel", "features"] = "channel"
     """What is imitated: pixels' class probabilities, classes' maps (CWD), or those maps and inner features."""
-    temperature: float = 3.0
-    """Softens both networks' answers before they are compared."""
-    distill_weight: float = 3.0
+    temperature: float | None = None
+    """Softens both networks' answers before they are compared; 3 if not given, 1 for `logits`."""
+    distill_weight: float = 1.0
     """How much imitation counts beside the loss against the labels."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.temperature < inf and 0 <= self.distill_weight < inf):
+        softened = self.temperature is None or 0 < self.temperature < inf
+        if not (softened and 0 <= self.distill_weight < inf):
             raise ConfigError("--temperature must be above 0, --distill-weight at least 0")
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeseg.config import DistillationConfig
+from edgeseg.config import DistillationConfig, given
 from edgeseg_export.deployable import Deployable
 from edgeseg_runtime.errors import ConfigError
 
@@ -76,10 +76,8 @@ class Distiller:
         with torch.no_grad():
             told = match_size(self.teacher.scores(frames).float(), scores)
         student, config = scores.float(), self.config
-        if config.distill == "logits":
-            loss = logits_loss(student, told, config.temperature)
-        else:
-            loss = channel_loss(student, told, config.temperature)
+        compare = logits_loss if config.distill == "logits" else channel_loss
+        loss = compare(student, told, given(config.temperature))
         if config.distill == "features":
             features = self._seen["student"].float()
             loss = loss + attention_loss(features, match_size(self._seen["teacher"].float(), features))

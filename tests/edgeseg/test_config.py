@@ -160,6 +160,8 @@ def test_a_wrong_file_is_one_line(
         (["--augment", "light", "--class-crop", "1"], "--class-crop 1 does nothing without --zoom-in above 1"),
         (["--augment", "wild"], "wild"),
         (["--sample", "often"], "often"),
+        (["--temperature", "0"], "--temperature must be above 0, --distill-weight at least 0"),
+        (["--distill-weight", "-1"], "--temperature must be above 0, --distill-weight at least 0"),
         (["--rare-temperature", "0"], "--rare-temperature must be between 0.0001 and 1000, got 0"),
         (["--size", "64"], "--size takes 2 values, got 64"),
         (["--loss", "-1*ce"], "--loss takes a value; one that begins with - is written --loss=VALUE"),

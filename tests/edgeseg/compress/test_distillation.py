@@ -106,7 +106,7 @@ class TestDistiller:
         net = build("fast_scnn", 3, (64, 64)).eval()
         student, teacher = Deployable(net, CONTRACT), Deployable(build("fast_scnn", 3, (64, 64)), CONTRACT)
         teacher.net.load_state_dict(net.state_dict())
-        distiller = Distiller(DistillationConfig(distill=what), student.net, teacher)  # type: ignore[arg-type]
+        distiller = Distiller(DistillationConfig(distill=what, temperature=2.0), student.net, teacher)  # type: ignore[arg-type]
         frames = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
         assert distiller(frames, student.scores(frames)).item() == pytest.approx(0, abs=1e-4)
 
@@ -117,7 +117,7 @@ class TestDistiller:
         frames = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
         losses = []
         for weight in (1.0, 4.0):
-            config = DistillationConfig(distill=what, distill_weight=weight)  # type: ignore[arg-type]
+            config = DistillationConfig(distill=what, temperature=2.0, distill_weight=weight)  # type: ignore[arg-type]
             distiller = Distiller(config, student.net, teacher)
             student.eval()
             losses.append(distiller(frames, student.scores(frames)))

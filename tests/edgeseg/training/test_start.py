@@ -31,9 +31,18 @@ class TestResolve:
 
     def test_what_was_given_stays(self) -> None:
         given = TrainConfig(
-            DataConfig("x", size=(64, 96)), Path("y"), ModelConfig("unet"), optim=OptimConfig(epochs=3, lr=0.5)
+            DataConfig("x", size=(64, 96)),
+            Path("y"),
+            ModelConfig("unet"),
+            distillation=DistillationConfig(distill="logits", temperature=4.0),
+            optim=OptimConfig(epochs=3, lr=0.5),
         )
         assert resolve(given) == given
+
+    @pytest.mark.parametrize(("distill", "temperature"), [("logits", 1), ("channel", 3), ("features", 3)])
+    def test_answers_are_softened_as_suits_them(self, distill: Any, temperature: float) -> None:
+        config = TrainConfig(DataConfig("x"), Path("y"), distillation=DistillationConfig(distill=distill))
+        assert resolve(config).distillation.temperature == temperature
 
     def test_another_run_gives_architecture_and_size(self, finished: Any) -> None:
         config = resolve(TrainConfig(DataConfig("x"), Path("y"), ModelConfig(init=finished.out)))
