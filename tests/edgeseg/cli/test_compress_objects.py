@@ -30,6 +30,7 @@ from edgeseg.models.cost import count_macs, count_parameters
 from edgeseg.models.instances.registry import build_instance
 from edgeseg.training.checkpoint import BEST, Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from edgeseg.training.prune import START
+from edgeseg.training.start import resolve
 from edgeseg_bench.frames import pattern
 from edgeseg_bench.subjects import load
 from edgeseg_export.instances.deployable import InstanceDeployable
@@ -59,13 +60,14 @@ def prunable(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path
             head.logits.weight.mul_(25)
             head.logits.bias.fill_(-2)
             head.coefficients.weight.mul_(10)
-    config = TrainConfig(
+    given = TrainConfig(
         DataConfig(DATA, size=SIZE, workers=0, augment="none"),
         folder,
         ModelConfig(MODEL),
         optim=OptimConfig(epochs=1, lr=0.001),
         machine=MachineConfig(device="cpu", precision="float32"),
     )
+    config = resolve(given)
     save_config(config, folder / "config.yaml")
     save_checkpoint(folder / BEST, net.eval(), Checkpoint(MODEL, contract, 1, {}, flatten(config)))
     return folder
