@@ -20,8 +20,8 @@ from training_facts import training_facts
 
 PARITY, BENCH = "parity.json", "bench.json"
 SETTINGS = (
-    "model", "init", "qat", "teacher", "distill", "temperature", "distill_weight", "loss", "class_weights", "epochs", "lr",
-    "trunk_lr", "seed",
+    "model", "init", "qat", "teacher", "distill", "temperature", "distill_weight", "loss", "class_weights", "epochs",
+    "lr", "trunk_lr", "seed",
 )  # fmt: skip
 NOT_OF_TASK: Mapping[Task, str] = {
     "semantic": "which tells objects apart; this is for models of classes",
