@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from edgeseg_runtime.engines.load_openvino import load_openvino
+from edgeseg_runtime.engines.load_openvino import openvino_core
 from edgeseg_runtime.errors import EngineError
 
 Frame = npt.NDArray[np.uint8]
@@ -180,7 +180,7 @@ def conv_kind(kernel: Sequence[int], groups: int) -> str:
 
 
 def _openvino(file: Path, frames: Sequence[Frame], threads: int, precision: str) -> list[Timed]:
-    core = load_openvino().Core()
+    core = openvino_core()
     model = core.read_model(file)
     kernels = {op.get_friendly_name(): _openvino_conv_kind(op) for op in model.get_ops() if _is_conv(op)}
     if model.is_dynamic():

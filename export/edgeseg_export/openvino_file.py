@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY
-from edgeseg_runtime.engines.load_openvino import load_openvino
+from edgeseg_runtime.engines.load_openvino import load_openvino, openvino_core
 from edgeseg_runtime.files import atomic_path, remove
 
 
@@ -16,7 +16,7 @@ def read_folded(path: Path) -> Any:
     The ONNX front end puts `Reshape(Constant)` before depthwise weights, and a quantiser that meets one leaves the
     whole convolution in float.
     """
-    model = load_openvino().Core().read_model(path)
+    model = openvino_core().read_model(path)
     from openvino.passes import ConstantFolding, Manager  # after load_openvino, which sees to how it is imported
 
     manager = Manager()

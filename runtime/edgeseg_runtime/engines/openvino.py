@@ -23,7 +23,7 @@ from edgeseg_runtime.engines.base import (
     contract_of,
     precision_of,
 )
-from edgeseg_runtime.engines.load_openvino import load_openvino
+from edgeseg_runtime.engines.load_openvino import load_openvino, openvino_core
 from edgeseg_runtime.errors import ModelFileError
 from edgeseg_runtime.machine import usable_cores
 
@@ -41,10 +41,9 @@ class OpenVinoEngine:
     name: ClassVar[str] = "openvino"
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
-        openvino = load_openvino()
         capabilities = self.capabilities()
         check_request(self.name, path, options.device, capabilities)
-        core = openvino.Core()
+        core = openvino_core()
         model = _read(core, path)
         self.metadata: Mapping[str, str] = _metadata(model, path)
         self.contract = contract_of(self.metadata, path, options.contract)
@@ -81,7 +80,7 @@ class OpenVinoEngine:
     @classmethod
     def capabilities(cls) -> Capabilities:
         """Ask the installed OpenVINO for its devices, and the processor plug-in for its precisions."""
-        core = load_openvino().Core()
+        core = openvino_core()
         optimisations = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         precisions = ("float32", "bf16", "int8") if "BF16" in optimisations else ("float32", "int8")
         devices = tuple(device.lower() for device in core.available_devices)
@@ -143,13 +142,15 @@ def _infer_here(request: Any, outputs: Sequence[int]) -> None:
     On one thread `infer()` of OpenVINO 2026.4 swallows an inference's error and leaves the outputs as they were. So
     what no inference leaves behind is put at their ends beforehand: all bits set is no class of a mask, and of all NaN
     none that arithmetic makes. Where it is still there, a second run, aside, tells the reason; what it may compute is
-    not to be had, since a run after a failure is known to pass over what made the first one fail.
+    not to be had, since a run after a failure is known to pass over what made the first one fail. The core keeps this
+    model's thread for the next one, which would end in a segmentation fault; so the next one gets another core.
     """
     ends = [request.get_output_tensor(place).data.reshape(-1)[-1:].view(np.uint8) for place in outputs]
     for end in ends:
         end.fill(_UNTOUCHED)
     request.infer(share_outputs=True)
     if any((end == _UNTOUCHED).all() for end in ends):
+        openvino_core.cache_clear()
         _infer_aside(request)
         raise RuntimeError("openvino: an inference failed and did not say why")
 
