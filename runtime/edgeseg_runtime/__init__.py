@@ -6,6 +6,7 @@ The names below are imported on first use: a program that only wants an error cl
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from edgeseg_runtime.instances.result import InstanceResult
     from edgeseg_runtime.result import SemanticResult
     from edgeseg_runtime.segmenter import Segmenter
+
+# From 1.29 on ONNX Runtime keeps a file of every session on the device (model and machine) and sends it to its makers,
+# unless it was told not to by the time it is imported (github.com/microsoft/onnxruntime/pull/27379).
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "Contract",
