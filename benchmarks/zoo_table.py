@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from edgeseg_bench.pareto import front
@@ -11,6 +12,7 @@ from table_cells import RUN_HEADERS, THREADS, Measured, fastest_files, measured,
 
 REFERENCE = "bricknet_s"
 """Run that every bench of a zoo should hold: multiples of its time can be compared across benches."""
+TIMES = ("p50_ms", "p95_ms", "p99_ms")
 REFERENCE_MS = "reference_ms"
 """Milliseconds of its fastest int8 file, among the facts of a bench that held it."""
 HEADERS = (
@@ -71,20 +73,35 @@ def fastest_ms(run: dict[str, Any]) -> float | None:
 
 
 def int8_points(document: dict[str, Any]) -> list[Row]:
-    """Return the latencies of all int8 files as rows of a bench, named by their runs."""
-    benches = list(document["benches"])
+    """Return the latencies of all int8 files that can be compared as rows of a bench, named by their runs.
+
+    Milliseconds are those of the bench with the most runs; of another one they are brought there by the reference that
+    both hold, and without it in both they are left out.
+    """
+    benches, runs = document["benches"], document["runs"]
+    home, _ = Counter(run["bench"] for run in runs).most_common(1)[0]
+    scales = {made: _scale(benches[home], facts) for made, facts in benches.items()} | {home: 1.0}
     return [
         Row(
-            name=run["run"] + (f" ({_letter(benches, run['bench'])})" if len(benches) > 1 else ""),
+            name=run["run"],
             precision="int8",
             file=None,
             stages_ms=None,
             mean_iou=item["mean_iou"],
-            **{key: case[key] for key in MEASURED},
+            **{key: case[key] for key in MEASURED}
+            | {key: case[key] * scale for key in TIMES}
+            | {"fps": case["fps"] / scale},
         )
-        for run in document["runs"]
+        for run in runs
+        if (scale := scales[run["bench"]]) is not None
         for item, case in measured(run, "int8")
     ]
+
+
+def _scale(home: dict[str, Any], other: dict[str, Any]) -> float | None:
+    """Return what one bench's milliseconds are times another's; None without the reference in both."""
+    times = home.get(REFERENCE_MS), other.get(REFERENCE_MS)
+    return times[0] / times[1] if times[0] and times[1] else None
 
 
 def _cells(run: dict[str, Any], bench: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from edgeseg_runtime.errors import UserError
 from tests.bench.left_runs import CONTRACT, LABELS, make_bench, make_run, net, times
 from training_facts import started_from, training_minutes
 from zoo import ZooConfig
-from zoo_table import REFERENCE, markdown
+from zoo_table import REFERENCE, int8_points, markdown
 
 
 @pytest.fixture
@@ -143,6 +143,24 @@ def test_runs_of_several_benches_are_compared_by_what_was_measured_beside_them(
         "**small** (a)": "0.75",
         "slow (b)": "0.90",
     }
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_picture_brings_other_benches_to_the_milliseconds_of_the_largest(
+    tmp_path: Path, small: Path, large: Path, out: Path
+) -> None:
+    common, alone = make_run(tmp_path / REFERENCE, 0.65), make_run(tmp_path / "alone", 0.6)
+    runs = {common: times(8, 8, 8, 4), small: times(8, 8, 8, 3)}
+    zoo.zoo(*runs, config=ZooConfig(make_bench(tmp_path / "a.json", "monday", runs), out))
+    runs = {common: times(9, 9, 9, 5), large: times(9, 9, 25, 20)}
+    zoo.zoo(large, config=ZooConfig(make_bench(tmp_path / "b.json", "tuesday", runs), out, beside=common))
+    zoo.zoo(alone, config=ZooConfig(make_bench(tmp_path / "c.json", "friday", {alone: times(9, 9, 9, 1)}), out))
+    points = int8_points(json.loads(out.read_text(encoding="utf-8")))
+    shown = {(row.name, row.engine): row.p50_ms for row in points if row.threads == 1}
+    assert shown == pytest.approx({  # 4 ms of the reference on Monday, 5 on Tuesday; Friday had none
+        (REFERENCE, "onnxruntime"): 8, (REFERENCE, "openvino"): 4, ("small", "onnxruntime"): 8,
+        ("small", "openvino"): 3, ("large", "onnxruntime"): 20, ("large", "openvino"): 16,
+    })  # fmt: skip
 
 
 @pytest.mark.usefixtures("undrawn")
