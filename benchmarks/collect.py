@@ -2,7 +2,7 @@
 
     python benchmarks/collect.py runs/camvid --out benchmarks/results/camvid_fast_scnn.json
 
-Reads what `edgeseg train`, `export`, `bench` and `benchmarks/stream_floor.py` left; measures nothing itself.
+Reads what `edgeseg train`, `export` and `bench` left; measures nothing itself.
 """
 
 from __future__ import annotations

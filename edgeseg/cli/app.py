@@ -51,7 +51,7 @@ def make_app(verb: str | None) -> App:
         version=__version__,
         help_epilogue=(
             "`edgeseg VERB --help` shows its flags and an example; `--config FILE.yaml` (or .toml) gives flags.\n"
-            "Exit codes: 0 done, 1 a gate or budget failed, 2 a mistake to mend."
+            "Exit codes: 0 done, 1 a gate or budget failed, 2 a mistake to mend, 130 stopped."
         )
         if verb is None
         else "",

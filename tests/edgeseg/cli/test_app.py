@@ -48,7 +48,7 @@ def test_help_lists_every_verb_with_its_line(arguments: list[str], capsys: pytes
     words = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for name, (_, line) in VERBS.items():
         assert f" {name} {line} " in words
-    assert "Exit codes: 0 done, 1 a gate or budget failed, 2 a mistake to mend." in words
+    assert "Exit codes: 0 done, 1 a gate or budget failed, 2 a mistake to mend, 130 stopped." in words
 
 
 def test_the_package_runs_as_a_module() -> None:
