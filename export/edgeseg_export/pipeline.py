@@ -71,7 +71,7 @@ def export_model(
     with atomic_path(out, over_folder=True) as staging:
         staging.mkdir()
         entries: list[Entry[Any]] = []
-        kept = []
+        built = []
         wanted = Wanted(plan.calibration, plan.dynamic, bf16, _search(plan, gate, progress))
         for artifact in build_artifacts(module, staging, wanted, progress):
             entry = gate.examine(artifact.name, Segmenter.load(artifact.file))
@@ -79,7 +79,12 @@ def export_model(
                 report(f"{artifact.name}: {remark}")
             report(f"{artifact.name}: {entry.verdict.level}, {entry.comparison}")
             entries.append(entry)
-            kept.append(artifact if entry.verdict.passed else reject(artifact, staging))
+            built.append(artifact)
+        # only now: later files are made from the first ones, whatever became of these
+        kept = [
+            artifact if entry.verdict.passed else reject(artifact, staging)
+            for artifact, entry in zip(built, entries, strict=True)
+        ]
         manifest = {
             "facts": dict(facts),
             "packages": package_versions(),

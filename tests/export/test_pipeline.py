@@ -156,6 +156,24 @@ class TestRefusal:
         assert model_file(tmp_path / "export" / "good").name == "model.onnx"
         assert any(line.startswith("faulty: fail") for line in said)
 
+    def test_what_is_made_of_a_refused_file_is_made_nevertheless(
+        self, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def artifacts(module: Any, folder: Path, *_: Any) -> Iterator[Artifact]:
+            source, copy = folder / "faulty" / "model.onnx", folder / "copy" / "model.onnx"
+            for path in (source, copy):
+                path.parent.mkdir()
+            plant(trained.onnx, source, swap_labels)
+            yield Artifact("faulty", source, "float32")
+            shutil.copy(source, copy)
+            yield Artifact("copy", copy, "float32")
+
+        monkeypatch.setattr(pipeline, "build_artifacts", artifacts)
+        with pytest.raises(GateFailed, match="2 of 2 files"):
+            export(trained, tmp_path / "export")
+        rejected = {f"{REJECTED}/{name}/model.onnx" for name in ("faulty", "copy")}
+        assert files(tmp_path / "export") == {*rejected, MANIFEST, PARITY, REPORT}
+
     @pytest.mark.parametrize(
         ("step", "given", "told"),
         [
