@@ -20,7 +20,7 @@ from edgeseg.optimize.budget import Budget, parse_latency
 from edgeseg.optimize.journal import Journal
 from edgeseg.optimize.run import TRIALS, Parts
 from edgeseg.optimize.scoring import Subset
-from edgeseg.optimize.space import Space, Trial, Variant, Weights
+from edgeseg.optimize.space import Space, Trial, Variant, Weights, computed_in
 from edgeseg.optimize.target import Profile, read_profile
 from edgeseg.optimize.training import Trainer
 from edgeseg.optimize.workshop import RealWorkshop
@@ -38,7 +38,8 @@ RUNS, WORK = "runs", "work"
 def search_folder(run: Path, config: OptimizeConfig) -> Path:
     """Return the folder that a search works in. Raises ConfigError for that of a run, whose files it would mix with."""
     file = checkpoint_file(run)
-    out = config.out or file.parent.with_name(file.parent.name + "-opt")
+    folder = file.parent if file.parent.name.strip(".") else file.parent.resolve()
+    out = config.out or folder.with_name(folder.name + "-opt")
     if (out / BEST).exists() or (out / LAST).exists():
         raise ConfigError(f"--out {out} holds a run; choose another folder")
     return out
@@ -60,7 +61,9 @@ def assemble(run: Path, config: OptimizeConfig, resume: bool) -> Parts:
     data = Subset.of(everything, min(count, len(everything)))
     pictures = labelled_pictures(data, checkpoint.contract.names)
     calibration = None
-    if any(variant.calibrated for variant in variants):
+    # the ratio of a trained int8 file is that of the calibrated one, which the profile holds
+    scaled = profile is not None and any(computed_in(variant.precision) == "int8" for variant in variants)
+    if scaled or any(variant.calibrated for variant in variants):
         calibration = calibration_set(
             checkpoint, effort.calibration, effort.calibration_count, effort.seed, progress=progress
         )
@@ -68,7 +71,7 @@ def assemble(run: Path, config: OptimizeConfig, resume: bool) -> Parts:
     trainer = Trainer(
         file,
         out / RUNS,
-        partial(_settings, checkpoint, file, effort),
+        partial(training_settings, checkpoint, file, effort),
         partial(_training_data, checkpoint, effort),
         progress=progress,
         report=note,
@@ -129,15 +132,22 @@ def _grid(config: GridConfig, profile: Profile | None) -> tuple[tuple[Variant, .
     return kept, shared
 
 
-def _settings(checkpoint: Checkpoint, file: Path, effort: EffortConfig, weights: Weights, folder: Path) -> TrainConfig:
-    """Return how a net of these weights is trained: as the run was, imitating the run's own net."""
+def training_settings(
+    checkpoint: Checkpoint, file: Path, effort: EffortConfig, weights: Weights, folder: Path
+) -> TrainConfig:
+    """Return how a net of these weights is trained: as the run was, imitating the run's own net.
+
+    On the processors and in the arithmetic that are here: the run may have been trained elsewhere, and int8's rounding
+    is learnt in float32.
+    """
     finetune = FinetuneConfig(epochs=effort.epochs, data=effort.data)
     pruned = finetune_settings(
         PruneConfig(folder, TargetConfig(ratio=weights.prune or 0.5), finetune=finetune), checkpoint, file
     )
+    here = replace(pruned, machine=replace(pruned.machine, device="auto", precision="auto"))
     if not weights.qat:
-        return pruned
-    return replace(pruned, optim=replace(pruned.optim, epochs=effort.epochs, lr=None))
+        return here
+    return replace(here, optim=replace(here.optim, epochs=effort.epochs, lr=None))
 
 
 def _training_data(checkpoint: Checkpoint, effort: EffortConfig) -> tuple[SegmentationData, SegmentationData]:

@@ -48,18 +48,23 @@ class Mixer:
         self.record, self.examiner, self.known = record, examiner, examiner.known
         self.tried: dict[int, Record] = {}
 
-    def settle(self) -> Sequence[Record]:
-        """Return the files that were found good enough and in time, the one with the fewest layers in float first.
-
-        On the way to the fewest others may be met, which score higher. The variant itself is closed, and told why.
-        """
+    def settle(self) -> None:
+        """Find the fewest layers in float that will do. The variant itself is closed, and told why."""
         goal = self.goal()
         if goal is None or self.int8_is_enough(goal):
-            return ()
+            return
         most = self.examiner.workshop.layers(self.record.variant)
         count = fewest(lambda layers: self.try_layers(layers, goal), most)
         self.examiner.close(self.record, self.summary(count, most))
-        return [self.tried[layers] for layers in sorted(self.tried) if self.tried[layers].verdict is None]
+
+    @property
+    def good(self) -> Sequence[Record]:
+        """The files that were found good enough and in time so far, the one with the fewest layers in float first.
+
+        On the way to the fewest others may be met, which score higher.
+        """
+        found = (self.tried[layers] for layers in sorted(self.tried))
+        return [record for record in found if record.verdict is None and record.confirmed]
 
     def goal(self) -> Goal | None:
         """Return what has to be reached; None, the record closed, where not even float32 of this size does.

@@ -99,10 +99,17 @@ class _Rounds:
             return
         if record.variant.precision == "mixed":
             if examiner.worth(record, "built"):
-                for found in Mixer(record, examiner).settle():
-                    self.compare(found)
+                self.mix(Mixer(record, examiner))
         elif examiner.score(record) and examiner.confirm(record):
             self.compare(record)
+
+    def mix(self, mixer: Mixer) -> None:
+        """Look for the best mix; what was found when the time is up counts, too."""
+        try:
+            mixer.settle()
+        finally:
+            for found in mixer.good:
+                self.compare(found)
 
     def compare(self, record: Record) -> None:
         """Make a variant that was confirmed the best, unless the best so far is no worse."""

@@ -13,12 +13,14 @@ import torch
 
 from edgeseg.cli.app import run
 from edgeseg.cli.optimize_config import BudgetConfig, EffortConfig, GridConfig, OptimizeConfig
-from edgeseg.cli.optimize_parts import assemble
+from edgeseg.cli.optimize_parts import assemble, search_folder, training_settings
+from edgeseg.config import ModelConfig
 from edgeseg.optimize.budget import MIXED_DROP
 from edgeseg.optimize.space import Trial, Weights
 from edgeseg.optimize.training import Trainer
-from edgeseg.training.checkpoint import load_checkpoint
+from edgeseg.training.checkpoint import BEST, load_checkpoint, read_checkpoint
 from edgeseg.training.folder import held
+from edgeseg.training.loop import make_fabric
 from edgeseg.training.prune import START
 from edgeseg_runtime.segmenter import Segmenter
 
@@ -161,6 +163,40 @@ def test_a_search_prunes_as_the_verb_does(tiny_run: Path, tmp_path: Path) -> Non
     pruned, _ = load_checkpoint(tmp_path / "verb" / START)
     for net in (timed, trained):
         torch.testing.assert_close(net.state_dict(), pruned.state_dict(), rtol=0, atol=0)
+
+
+def test_a_run_from_another_machine_is_trained_on_this_one(tiny_run: Path, tmp_path: Path) -> None:
+    file = tiny_run / BEST
+    checkpoint = read_checkpoint(file)
+    elsewhere = replace(checkpoint, config=checkpoint.config | {"device": "cuda", "precision": "bf16"})
+    for weights in (Weights(0.3), Weights(0.0, True), Weights(0.3, True)):
+        config = training_settings(elsewhere, file, EffortConfig(), weights, tmp_path)
+        fabric = make_fabric(replace(config, model=ModelConfig(init=file, qat=weights.qat)))
+        assert fabric.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_a_search_lies_beside_its_run_however_that_is_named(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = tiny_run.with_name(tiny_run.name + "-opt")
+    config = OptimizeConfig(BudgetConfig("10s"))
+    assert search_folder(tiny_run, config) == beside
+    monkeypatch.chdir(tiny_run)
+    for name in (".", BEST):
+        assert search_folder(Path(name), config) == beside.resolve()
+    (tiny_run / "tensorboard").mkdir(exist_ok=True)
+    monkeypatch.chdir(tiny_run / "tensorboard")
+    assert search_folder(Path(".."), config) == beside.resolve()
+
+
+def test_what_is_trained_for_int8_is_scaled_by_calibrated_files(tiny_run: Path, tmp_path: Path) -> None:
+    row = {"engine": "onnxruntime", "precision": "int8", "threads": 1, "file": "m.onnx", "p50_ms": 5000.0}
+    profile = tmp_path / "bench.json"
+    profile.write_text(json.dumps({"machine": {"cpu": {"model": "Small Board"}}, "rows": [row]}))
+    grid = GridConfig((1.0,), (0.0,), ("qat",), ("onnxruntime",), (1,))
+    effort = EffortConfig(pictures=8, quick_pictures=4)
+    for target in (None, profile):
+        budget = BudgetConfig("10s", target=target)
+        parts = assemble(tiny_run, OptimizeConfig(budget, grid, effort, tmp_path / f"{target is None}"), resume=False)
+        assert (parts.workshop.calibration is not None) == (target is not None)
 
 
 def test_a_training_goes_on_where_its_search_was_moved_to(tiny_run: Path, tmp_path: Path) -> None:

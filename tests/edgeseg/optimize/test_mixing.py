@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,6 +49,19 @@ def test_what_is_met_on_the_way_and_scores_higher_is_taken(plain_world: MakeWorl
     assert outcome.best == Trial(layers(6), 1)
     assert outcome.record(MIXED).verdict == "settled: 5 of 6 layers in float are the fewest that will do"
     assert outcome.record(layers(5)).verdict == f"{Trial(layers(6), 1)} is better"
+
+
+def test_a_mix_that_was_found_counts_when_the_time_is_up(plain_world: MakeWorld) -> None:
+    whole = plain_world()
+    search(ONLY, (1,), Budget(7.0, 0.5), whole)
+    cut_short = []
+    for allowed in range(sum(whole.calls.values())):
+        answers = iter([True] * allowed)
+        outcome = search(ONLY, (1,), Budget(7.0, 0.5), plain_world(), proceed=partial(next, answers, False))
+        found = [record for record in outcome.records if record.confirmed]
+        assert (outcome.best is not None) == bool(found)
+        cut_short.append(outcome.best is not None and not outcome.finished)
+    assert any(cut_short)
 
 
 def test_where_int8_holds_the_drop_no_mix_is_built(plain_world: MakeWorld) -> None:
