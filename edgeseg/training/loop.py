@@ -22,7 +22,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from edgeseg.config import TrainConfig, given
+from edgeseg.config import OptimConfig, TrainConfig, given
 from edgeseg.training.batch_preview import BATCH
 from edgeseg.training.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
 from edgeseg.training.convolutions import mend_convolutions
@@ -118,7 +118,7 @@ def _train(
         if log is not None and config.model.init is not None and state.best == -math.inf:
             # what another run reached is only replaced by something better
             report(f"at the start  {said} {score(math.nan):.4f}")
-        while state.epoch < epochs and not _out_of_patience(state, config.optim.patience):
+        while state.epoch < epochs and not _out_of_patience(state, config.optim):
             state.epoch += 1
             loss = train_epoch(config, state, fabric, wrapped, optimizer, loader, step, progress)
             due = state.epoch % config.optim.score_every == 0 or state.epoch == epochs
@@ -253,5 +253,7 @@ def make_state(config: TrainConfig, module: FrameModule, steps: int) -> State:
     return State(module.net, average, optimizer, make_schedule(optimizer, steps, config.optim), heads)
 
 
-def _out_of_patience(state: State, patience: int) -> bool:
-    return patience > 0 and state.epoch - state.best_epoch >= patience
+def _out_of_patience(state: State, config: OptimConfig) -> bool:
+    """Whether nothing better came for long enough: known only when an epoch has just been scored."""
+    waited = state.epoch - state.best_epoch
+    return waited >= config.patience > 0 and state.epoch > 0 and state.epoch % config.score_every == 0

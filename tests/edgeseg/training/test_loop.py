@@ -299,6 +299,17 @@ class TestEnds:
         assert max(row["mean_iou"] for row in rows) == rows[result.best_epoch - 1]["mean_iou"]
         assert said[-1] == "stopped early: no better val mIoU for 2 epochs"
 
+    def test_patience_waits_for_an_epoch_that_is_scored(self, tiny: Any, tmp_path: Path) -> None:
+        config = tiny(tmp_path / "run", epochs=50)
+        config = replace(
+            config, optim=replace(config.optim, patience=1, score_every=3, lr=1e-12, weight_decay=0, ema=0.999999)
+        )
+        task = SemanticTask(*(open_data(config.data.data, split) for split in ("train", "val")))
+        result = train(config, task, report=lambda _: None)
+        assert result.epochs == result.best_epoch + 3  # and not + 1
+        assert [row["epoch"] for row in read_metrics(config.out / METRICS)] == list(range(3, result.epochs + 1, 3))
+        assert (config.out / BEST).is_file()
+
     def test_scoring_now_and_then_changes_nothing_but_how_often_is_scored(
         self, finished: Any, train_tiny: Any, tmp_path: Path
     ) -> None:
