@@ -100,6 +100,10 @@ class Ranking:
     """(width,) for each place."""
 
 
+class NothingToPruneError(ConfigError):
+    """Not a channel would go."""
+
+
 def prune(net: nn.Module, size: tuple[int, int], ratio: float, options: PruneOptions | None = None) -> PruneReport:
     """Take the least important channels out of `net`, in place, and report it.
 
@@ -113,8 +117,8 @@ def prune(net: nn.Module, size: tuple[int, int], ratio: float, options: PruneOpt
     ranking = rank(net, size, options)
     removed = choose(ranking, ratio, options)
     if not any(removed.values()):
-        raise ConfigError(
-            f"a ratio of {ratio} removes nothing, as widths are rounded to multiples of {options.round_to}; "
+        raise NothingToPruneError(
+            f"a ratio of {ratio:g} removes nothing, as widths are rounded to multiples of {options.round_to}; "
             "take more, or round to less"
         )
     return _remove_and_report(net, size, ratio, removed)
@@ -138,7 +142,7 @@ def prune_to(
     options = options or PruneOptions()
     now = cost.measure(net)
     if now <= bound:
-        raise ConfigError(f"there is nothing to prune: {cost.say(now)} is already within {cost.say(bound)}")
+        raise NothingToPruneError(f"there is nothing to prune: {cost.say(now)} is already within {cost.say(bound)}")
     ranking = rank(net, size, options)
 
     def cost_of(ratio: float) -> float:
@@ -204,12 +208,12 @@ def choose(ranking: Ranking, ratio: float, options: PruneOptions) -> dict[str, l
     """
     highest = highest_ratio(ranking, options)
     if highest < 0.01:
-        raise ConfigError(
+        raise NothingToPruneError(
             f"there is nothing to prune: with widths in multiples of {options.round_to}, every layer is as narrow as "
             "it may be; round to less"
         )
     if ratio > highest:
-        raise ConfigError(f"a ratio of {ratio} would empty a layer; at most {math.floor(highest * 100) / 100} can go")
+        raise ConfigError(f"a ratio of {ratio:g} would empty a layer; at most {math.floor(highest * 100) / 100} can go")
     kept = _kept_by_layer(ranking, ratio) if options.scope == "layer" else _kept_overall(ranking, ratio, options)
     removed = {}
     for place, scores, count in zip(ranking.places, ranking.scores, kept, strict=True):

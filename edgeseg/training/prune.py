@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from edgeseg.compress.channels import channel_plan
-from edgeseg.compress.pruning import Cost, PruneOptions, PruneReport, prune, prune_to, step_ratios
+from edgeseg.compress.pruning import Cost, NothingToPruneError, PruneOptions, PruneReport, prune, prune_to, step_ratios
 from edgeseg.config import ModelConfig, TrainConfig, flatten, given
 from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, save_checkpoint
 from edgeseg.training.folder import held
@@ -103,12 +103,18 @@ def prune_run(
     before = pruned = nan
     tuned: float | None = None
     for folder, prune_net, share in zip(folders, pruners, _epochs(epochs, len(pruners)), strict=True):
-        part = prune_net(net.to(device))
+        try:
+            part = prune_net(net.to(device))
+        except NothingToPruneError as error:
+            if whole is None:
+                raise
+            report(f"{folder}: {error}; it only learns on")  # an earlier step took more than its part
+        else:
+            if whole is None:  # only now: scoring takes long, and a target that cannot be had shows at once
+                before = score(original, checkpoint.contract).score
+                report(f"{source}: {said} {before:.4f}")
+            whole = part if whole is None else whole.then(part)
         net.cpu()
-        if whole is None:  # only now: scoring takes long, and a target that cannot be had shows at once
-            before = score(original, checkpoint.contract).score
-            report(f"{source}: {said} {before:.4f}")
-        whole = part if whole is None else whole.then(part)
         scored = score(net, checkpoint.contract)
         pruned = scored.score
         config = replace(

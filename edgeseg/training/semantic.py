@@ -79,6 +79,8 @@ class SemanticTask:
 
     def sample_losses(self, contract: Contract, seed: int) -> Losses:
         """See Task: the cross-entropy at the contract's size."""
+        for data in (self.train_data, self.val_data):
+            check_classes(data, contract.names)
 
         def losses(net: nn.Module) -> Iterator[Tensor]:
             device = next(net.parameters()).device

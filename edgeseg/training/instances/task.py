@@ -93,6 +93,8 @@ class InstanceTask:
 
     def sample_losses(self, contract: Contract, seed: int) -> Losses:
         """See Task; for networks of prototypes, whose losses are the same in training and in evaluation mode."""
+        for data in (self.train_data, self.val_data):
+            check_classes(data, contract.names)
 
         def losses(net: nn.Module) -> Iterator[Tensor]:
             device = next(net.parameters()).device

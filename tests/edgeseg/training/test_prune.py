@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,10 +13,10 @@ from edgeseg.compress.pruning import PruneOptions, macs_share
 from edgeseg.config import TrainConfig, flatten, unflatten
 from edgeseg.data.open import open_data
 from edgeseg.models import build
-from edgeseg.training.checkpoint import load_checkpoint
-from edgeseg.training.prune import cost_steps, ratio_steps
+from edgeseg.training.checkpoint import BEST, load_checkpoint, read_checkpoint
+from edgeseg.training.prune import START, cost_steps, prune_run, ratio_steps
 from edgeseg.training.semantic import SemanticTask
-from edgeseg_runtime.errors import ConfigError
+from edgeseg_runtime.errors import ConfigError, DatasetError
 
 SIZE = (64, 64)
 
@@ -59,6 +60,32 @@ def test_no_steps_and_no_ratio() -> None:
             ratio_steps(SIZE, ratio, steps, PruneOptions())
     with pytest.raises(ConfigError, match="at least 1 step"):
         cost_steps(net, SIZE, macs_share(net, SIZE), 0.5, 0, PruneOptions())
+
+
+def test_a_later_step_with_nothing_to_prune_only_learns_on(finished: HasFolder, tmp_path: Path) -> None:
+    """Widths are rounded, so an earlier one may have taken its part, too."""
+    checkpoint = read_checkpoint(finished.out / BEST)
+    settings = replace(unflatten(TrainConfig, checkpoint.config), out=tmp_path / "out")
+    data = open_data("procedural:64x64,n=16", "val")
+    first, second = ratio_steps(SIZE, 0.3, 1, PruneOptions("l1")), ratio_steps(SIZE, 0.001, 1, PruneOptions("l1"))
+    said: list[str] = []
+    outcome = prune_run(
+        settings, finished.out, [*first, *second], SemanticTask(data, data), finetune=False, report=said.append
+    )
+    once, twice = (load_checkpoint(tmp_path / "out" / step / START)[0] for step in ("step-1", "."))
+    torch.testing.assert_close(once.state_dict(), twice.state_dict(), rtol=0, atol=0)
+    assert outcome.report.macs_share < 0.9
+    assert [line for line in said if "a ratio of 0.001 removes nothing" in line and "only learns on" in line]
+    with pytest.raises(ConfigError, match="removes nothing"):
+        prune_run(replace(settings, out=tmp_path / "other"), finished.out, second, SemanticTask(data, data))
+
+
+def test_gradients_are_not_taken_of_other_classes(finished: HasFolder) -> None:
+    contract = read_checkpoint(finished.out / BEST).contract
+    data = open_data("procedural:64x64,n=16", "train")
+    for labels in (contract.labels[:-1], contract.labels[::-1]):
+        with pytest.raises(DatasetError, match="the pictures have"):
+            SemanticTask(data, data).sample_losses(replace(contract, labels=labels), seed=0)
 
 
 def test_gradient_losses_are_those_of_the_pictures(finished: HasFolder) -> None:
