@@ -53,10 +53,10 @@ class DataConfig:
     """Go on without pictures that cannot be used instead of stopping."""
     size: tuple[int, int] | None = None
     """Height and width of the model's input; 360 480 if not given, or what --init was trained at."""
-    resize: Resize = "stretch"
-    """`stretch` fills the input; `letterbox` keeps the picture's shape and pads."""
-    interpolation: Interpolation = "bilinear"
-    """How pictures are resized to the input."""
+    resize: Resize | None = None
+    """`stretch` fills the input; `letterbox` keeps the shape and pads; as --init has it, or stretch, if not given."""
+    interpolation: Interpolation | None = None
+    """How pictures are resized to the input; as --init has it, or bilinear, if not given."""
     augment: Preset = "standard"
     """How much the training pictures are varied; the settings of Augmentation change single pieces."""
     workers: int = 2

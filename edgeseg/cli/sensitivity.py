@@ -15,7 +15,8 @@ from cyclopts import Parameter
 from edgeseg.cli.console import answer_json, note, progress
 from edgeseg.cli.flag_checks import check_seconds
 from edgeseg.cli.sensitivity_table import WORDINGS, show
-from edgeseg_runtime.errors import ConfigError
+from edgeseg_runtime.contract import Contract
+from edgeseg_runtime.errors import ConfigError, ContractError
 from edgeseg_runtime.extras import require
 from edgeseg_runtime.files import sha256, write_json
 
@@ -139,7 +140,7 @@ def exported(
     from edgeseg_export.artifacts import Wanted, build_artifacts
 
     folder = checkpoint_path.parent / "export"
-    if usable(folder, checkpoint_path):
+    if usable(folder, checkpoint_path, checkpoint.contract):
         note(f"the files are those of {folder}")
         yield folder
         return
@@ -154,8 +155,8 @@ def exported(
         yield Path(temporary)
 
 
-def usable(folder: Path, checkpoint: Path) -> bool:
-    """Whether an export holds FILES as they were made of this checkpoint at its own size, with every layer in int8."""
+def usable(folder: Path, checkpoint: Path, contract: Contract) -> bool:
+    """Whether an export holds FILES as they were made of this checkpoint by its own contract, every layer in int8."""
     manifest = folder / "manifest.json"
     if not manifest.is_file() or not all((folder / name).is_file() for name in FILES):
         return False
@@ -167,8 +168,9 @@ def usable(folder: Path, checkpoint: Path) -> bool:
         folders = {Path(name).parent for name in FILES}
         whole = all(sha256(folder / name) == sums[name] for name in sums if Path(name).parent in folders)
         unchanged = whole and written["facts"]["checkpoint sha256"] == sha256(checkpoint)
-        return bool(recipes) and not mixed and unchanged
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # somebody else's, or damaged
+        own = Contract.from_json(written["contract"]) == contract
+        return bool(recipes) and not mixed and unchanged and own
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ContractError):  # somebody else's, or damaged
         return False
 
 

@@ -57,13 +57,25 @@ def resolve(config: TrainConfig) -> TrainConfig:
     two_stages = model in INSTANCE_MODELS and INSTANCE_MODELS[model].output == "detections"
     distillation = config.distillation
     temperature = distillation.temperature or TEMPERATURES[distillation.distill]
-    epochs, lr = (QAT_EPOCHS, QAT_LR) if config.model.qat else (EPOCHS, DETECTION_LR if two_stages else LR)
+    quantized = start is not None and start.quantized
+    if quantized and config.machine.precision == "bf16":
+        raise ConfigError(
+            f"--precision bf16: {config.model.init} rounds as int8 does, and bf16 as coarsely; leave it away"
+        )
+    rounds = quantized or config.model.qat
+    epochs, lr = (QAT_EPOCHS, QAT_LR) if rounds else (EPOCHS, DETECTION_LR if two_stages else LR)
     return replace(
         config,
         model=replace(config.model, model=model),
-        data=replace(config.data, size=config.data.size or size),
+        data=replace(
+            config.data,
+            size=config.data.size or size,
+            resize=config.data.resize or (start.contract.resize if start else "stretch"),
+            interpolation=config.data.interpolation or (start.contract.interpolation if start else "bilinear"),
+        ),
         optim=replace(config.optim, epochs=config.optim.epochs or epochs, lr=config.optim.lr or lr),
         distillation=replace(distillation, temperature=temperature),
+        machine=replace(config.machine, precision="float32") if quantized else config.machine,
     )
 
 
@@ -98,8 +110,8 @@ def make_contract(config: TrainConfig, data: Labelled, **of_task: Any) -> Contra
         height=height,
         width=width,
         ignore_index=IGNORE,
-        resize=config.data.resize,
-        interpolation=config.data.interpolation,
+        resize=given(config.data.resize),
+        interpolation=given(config.data.interpolation),
         mean=mean,
         std=std,
         **of_task,

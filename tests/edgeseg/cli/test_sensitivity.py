@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
 
 from edgeseg.cli.app import run
 from edgeseg.cli.sensitivity import FILES, usable
+from edgeseg_runtime.contract import Contract
 from edgeseg_runtime.files import sha256
 
 QUICK = ["--count", "3", "--calibration-count", "64", "--seconds", "0.02"]
@@ -89,15 +92,19 @@ def test_mistakes_are_one_line(
 
 
 @pytest.mark.parametrize("manifest", ["{", "[]", '{"artifacts": [5]}', '{"artifacts": [{"recipe": 1}]}'])
-def test_an_export_whose_manifest_is_damaged_is_not_used(tmp_path: Path, manifest: str) -> None:
+def test_an_export_whose_manifest_is_damaged_is_not_used(
+    tmp_path: Path, colour_contract: Contract, manifest: str
+) -> None:
     for name in FILES:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "manifest.json").write_text(manifest, encoding="utf-8")
-    assert not usable(tmp_path, tmp_path / FILES[0])
+    assert not usable(tmp_path, tmp_path / FILES[0], colour_contract)
 
 
-def test_an_export_is_used_as_long_as_its_files_are_as_they_were_made(tmp_path: Path) -> None:
+def test_an_export_is_used_as_long_as_its_files_are_as_they_were_made(
+    tmp_path: Path, colour_contract: Contract
+) -> None:
     folder, checkpoint = tmp_path / "export", tmp_path / "best.safetensors"
     checkpoint.write_bytes(b"weights")
     names = (*FILES, "openvino-int8/model.bin")
@@ -105,13 +112,17 @@ def test_an_export_is_used_as_long_as_its_files_are_as_they_were_made(tmp_path: 
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(name.encode())
     entries = [{"recipe": {}, "files": {name: {"sha256": sha256(folder / name)} for name in names}}]
-    manifest = {"artifacts": entries, "facts": {"checkpoint sha256": sha256(checkpoint)}}
+    facts = {"checkpoint sha256": sha256(checkpoint)}
+    manifest = {"artifacts": entries, "facts": facts, "contract": colour_contract.to_json()}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    assert usable(folder, checkpoint)
+    assert usable(folder, checkpoint, colour_contract)
+    others: tuple[dict[str, Any], ...] = ({"height": 48}, {"output": "mask"})
+    for other in others:
+        assert not usable(folder, checkpoint, replace(colour_contract, **other)), other
     for name in names:
         before = (folder / name).read_bytes()
         (folder / name).write_bytes(before[:-1])
-        assert not usable(folder, checkpoint), name
+        assert not usable(folder, checkpoint, colour_contract), name
         (folder / name).write_bytes(before)
     (folder / names[-1]).unlink()
-    assert not usable(folder, checkpoint)
+    assert not usable(folder, checkpoint, colour_contract)

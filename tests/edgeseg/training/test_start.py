@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
-from edgeseg.config import DataConfig, DistillationConfig, ModelConfig, OptimConfig, TrainConfig
+from edgeseg.config import DataConfig, DistillationConfig, MachineConfig, ModelConfig, OptimConfig, TrainConfig
 from edgeseg.data.open import open_data
 from edgeseg.training.checkpoint import BEST, load_checkpoint, load_deployable, read_checkpoint, save_checkpoint
 from edgeseg.training.runlog import METRICS, read_metrics
@@ -31,7 +31,7 @@ class TestResolve:
 
     def test_what_was_given_stays(self) -> None:
         given = TrainConfig(
-            DataConfig("x", size=(64, 96)),
+            DataConfig("x", size=(64, 96), resize="letterbox", interpolation="nearest"),
             Path("y"),
             ModelConfig("unet"),
             distillation=DistillationConfig(distill="logits", temperature=4.0),
@@ -52,6 +52,25 @@ class TestResolve:
     def test_quantisation_aware_training_is_short_and_gentle(self, finished: Any) -> None:
         config = resolve(TrainConfig(DataConfig("x"), Path("y"), ModelConfig(init=finished.out, qat=True)))
         assert (config.optim.epochs, config.optim.lr) == (6, 0.00002)
+
+    def test_pictures_are_brought_to_its_size_as_the_run_did(self, finished: Any, tmp_path: Path) -> None:
+        net, checkpoint = load_checkpoint(finished.out / BEST)
+        contract = replace(checkpoint.contract, resize="letterbox", interpolation="area")
+        save_checkpoint(tmp_path / "run" / BEST, net, replace(checkpoint, contract=contract))
+        start = ModelConfig(init=tmp_path / "run", qat=True)
+        config = resolve(TrainConfig(DataConfig("x"), Path("y"), start))
+        assert (config.data.resize, config.data.interpolation) == ("letterbox", "area")
+        config = resolve(TrainConfig(DataConfig("x", resize="stretch"), Path("y"), start))
+        assert (config.data.resize, config.data.interpolation) == ("stretch", "area")
+
+    def test_what_rounds_as_int8_does_goes_on_gently_and_in_float32(self, finished: Any, tmp_path: Path) -> None:
+        net, checkpoint = load_checkpoint(finished.out / BEST)
+        save_checkpoint(tmp_path / "run" / BEST, net, replace(checkpoint, quantized=True))
+        going_on = TrainConfig(DataConfig("x"), Path("y"), ModelConfig(init=tmp_path / "run"))
+        config = resolve(going_on)
+        assert (config.optim.epochs, config.optim.lr, config.machine.precision) == (6, 0.00002, "float32")
+        with pytest.raises(ConfigError, match="--precision bf16"):
+            resolve(replace(going_on, machine=MachineConfig(precision="bf16")))
 
     def test_another_architecture_than_the_run_has(self, finished: Any) -> None:
         with pytest.raises(ConfigError, match=r"--model unet: .* is fast_scnn; leave --model away"):
