@@ -222,6 +222,20 @@ def test_every_lane_works_until_the_time_is_up() -> None:
         assert all(time - started < 5.0 for time in times[:-1])
 
 
+def test_a_single_lane_works_in_the_callers_thread() -> None:
+    """PyTorch computes with one thread in any other than the one it began in."""
+    met: list[threading.Thread] = []
+    clock = FakeClock()
+
+    def lane(_: Image) -> None:
+        met.append(threading.current_thread())
+        clock.now += 2.0
+
+    started, done = run_lanes([lane], FRAMES, seconds=5.0, clock=clock)
+    assert set(met) == {threading.current_thread()}
+    assert (started, done) == (102.0, [[104.0, 106.0, 108.0]])  # the first frame is not counted
+
+
 @pytest.mark.parametrize("broken_from", [0, 3])
 def test_what_a_lane_raises_reaches_the_caller(broken_from: int) -> None:
     count = iter(range(1_000_000))
