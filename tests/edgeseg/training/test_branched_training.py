@@ -14,7 +14,7 @@ from edgeseg.data.open import open_data
 from edgeseg.models.branches import Branched
 from edgeseg.training.checkpoint import BEST, load_checkpoint, load_semantic
 from edgeseg.training.evaluate import evaluate
-from edgeseg.training.start import make_contract, make_module
+from edgeseg.training.start import make_contract, make_module, resolve
 from edgeseg_export.deployable import TorchSegmenter
 
 
@@ -30,7 +30,7 @@ def test_what_is_saved_has_no_branches_and_scores_what_the_run_says(tmp_path: Pa
 
 
 def test_a_run_that_starts_from_another_goes_on_without_branches(tmp_path: Path, tiny: Any, train_tiny: Any) -> None:
-    first = replace(tiny(tmp_path / "first", epochs=1), model=ModelConfig("bricknet_t"))
+    first = resolve(replace(tiny(tmp_path / "first", epochs=1), model=ModelConfig("bricknet_t")))
     data = open_data(first.data.data, "train")
     contract = make_contract(first, data)
     assert any(isinstance(layer, Branched) for layer in make_module(first, contract, data).net.modules())

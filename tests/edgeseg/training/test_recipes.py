@@ -18,7 +18,7 @@ from edgeseg.data.sampling import RareClassSampler
 from edgeseg.training.batch_preview import BATCH, first_items, write_batch
 from edgeseg.training.loading import make_loader
 from edgeseg.training.runlog import METRICS
-from edgeseg.training.start import make_contract
+from edgeseg.training.start import make_contract, resolve
 from edgeseg_runtime.errors import ConfigError
 
 PIECES = AugmentConfig(rotate=0, noise=0.1, mosaic=0.3, classmix=0.3, copy_paste=0.3, cutout=0.2, class_crop=0.5)
@@ -37,7 +37,7 @@ def test_the_number_of_workers_changes_no_number(tiny: Any, train_tiny: Any, tmp
 
 
 def test_a_run_leaves_a_picture_of_what_its_first_step_saw(finished: Any, tmp_path: Path) -> None:
-    config = finished.config
+    config = resolve(finished.config)
     data = open_data(config.data.data, "train")
     contract = make_contract(config, data)
     loader = make_loader(config, data, contract, Fabric(accelerator="cpu", devices=1))
@@ -53,7 +53,7 @@ def test_rare_sampling_takes_this_processs_share(rank: int, replicas: int, tiny:
     class Process:
         world_size, global_rank, device = replicas, rank, torch.device("cpu")
 
-    config = replace(everything(tiny(tmp_path)), optim=OptimConfig(epochs=1, batch=2))
+    config = resolve(replace(everything(tiny(tmp_path)), optim=OptimConfig(epochs=1, batch=2)))
     data = open_data(config.data.data, "train")
     loader = make_loader(config, data, make_contract(config, data), Process())  # type: ignore[arg-type]
     sampler = loader.sampler
@@ -63,7 +63,7 @@ def test_rare_sampling_takes_this_processs_share(rank: int, replicas: int, tiny:
 
 
 def test_too_large_a_batch_is_refused_here_too(tiny: Any, tmp_path: Path) -> None:
-    config = replace(everything(tiny(tmp_path)), optim=OptimConfig(epochs=1, batch=17))
+    config = resolve(replace(everything(tiny(tmp_path)), optim=OptimConfig(epochs=1, batch=17)))
     data = open_data(config.data.data, "train")
     with pytest.raises(ConfigError, match="--batch 17 is more than the 16 training pictures"):
         make_loader(config, data, make_contract(config, data), Fabric(accelerator="cpu", devices=1))
