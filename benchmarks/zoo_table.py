@@ -12,9 +12,10 @@ from table_cells import RUN_HEADERS, THREADS, Measured, fastest_files, measured,
 
 REFERENCE = "bricknet_s"
 """Run that every bench of a zoo should hold: multiples of its time can be compared across benches."""
-TIMES = ("p50_ms", "p95_ms", "p99_ms")
 REFERENCE_MS = "reference_ms"
 """Milliseconds of its fastest int8 file, among the facts of a bench that held it."""
+TIMES = ("p50_ms", "p95_ms", "p99_ms")
+"""What of a measured case is milliseconds."""
 HEADERS = (
     "run",
     *RUN_HEADERS,

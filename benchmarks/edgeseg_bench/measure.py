@@ -137,8 +137,8 @@ def run_lanes(
 ) -> tuple[float, list[list[float]]]:
     """Run every lane in a thread of its own for `seconds` (a frame at least); return the start and every finish.
 
-    A single lane runs in the calling thread: PyTorch lends its own threads to none but the one it began in. Raises what
-    a lane raised.
+    A single lane runs in the calling thread: in any but the one it began in, PyTorch was seen to use little more than
+    one of two threads. Raises what a lane raised.
     """
     done: list[list[float]] = [[] for _ in lanes]
 

@@ -256,4 +256,4 @@ def make_state(config: TrainConfig, module: FrameModule, steps: int) -> State:
 def _out_of_patience(state: State, config: OptimConfig) -> bool:
     """Whether nothing better came for long enough: known only when an epoch has just been scored."""
     waited = state.epoch - state.best_epoch
-    return waited >= config.patience > 0 and state.epoch > 0 and state.epoch % config.score_every == 0
+    return waited >= config.patience > 0 and state.epoch % config.score_every == 0

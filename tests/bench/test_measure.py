@@ -223,7 +223,7 @@ def test_every_lane_works_until_the_time_is_up() -> None:
 
 
 def test_a_single_lane_works_in_the_callers_thread() -> None:
-    """PyTorch computes with one thread in any other than the one it began in."""
+    """PyTorch uses little more than one of its threads in any other."""
     met: list[threading.Thread] = []
     clock = FakeClock()
 
