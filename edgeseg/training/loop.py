@@ -137,7 +137,7 @@ def make_fabric(config: TrainConfig) -> Fabric:
     """Return what knows the processors and the arithmetic of a run. Raises ConfigError for what is not here."""
     processes = choose_processes(config.machine.devices)
     accelerator = choose_accelerator(config.machine.device, processes.here)
-    precision = choose_precision(config.machine.precision, accelerator, config.model.qat)
+    precision = choose_precision(config.machine.precision, accelerator)
     return Fabric(accelerator=accelerator, devices=processes.here, num_nodes=processes.machines, precision=precision)
 
 

@@ -60,16 +60,10 @@ def choose_accelerator(device: str, devices: int = 1) -> Literal["cpu", "cuda"]:
     return "cuda"
 
 
-def choose_precision(precision: str, accelerator: str, qat: bool = False) -> Literal["32-true", "bf16-mixed"]:
-    """Resolve `auto` to bf16 where the processor computes in it natively.
-
-    Quantisation-aware training takes float32: bf16's own steps are as coarse as those it is to learn. Raises
-    ConfigError when it is to have bf16.
-    """
+def choose_precision(precision: str, accelerator: str) -> Literal["32-true", "bf16-mixed"]:
+    """Resolve `auto` to bf16 where the processor computes in it natively."""
     if precision == "auto":
-        precision = "bf16" if _has_bf16(accelerator) and not qat else "float32"
-    if precision == "bf16" and qat:
-        raise ConfigError("--qat with --precision bf16: bf16 rounds as coarsely as int8 does; leave --precision away")
+        precision = "bf16" if _has_bf16(accelerator) else "float32"
     return "bf16-mixed" if precision == "bf16" else "32-true"
 
 

@@ -57,12 +57,9 @@ def resolve(config: TrainConfig) -> TrainConfig:
     two_stages = model in INSTANCE_MODELS and INSTANCE_MODELS[model].output == "detections"
     distillation = config.distillation
     temperature = distillation.temperature or TEMPERATURES[distillation.distill]
-    quantized = start is not None and start.quantized
-    if quantized and config.machine.precision == "bf16":
-        raise ConfigError(
-            f"--precision bf16: {config.model.init} rounds as int8 does, and bf16 as coarsely; leave it away"
-        )
-    rounds = quantized or config.model.qat
+    rounds = config.model.qat or (start is not None and start.quantized)
+    if rounds and config.machine.precision == "bf16":
+        raise ConfigError("--precision bf16: the network rounds as int8 does, and bf16 as coarsely; leave it away")
     epochs, lr = (QAT_EPOCHS, QAT_LR) if rounds else (EPOCHS, DETECTION_LR if two_stages else LR)
     return replace(
         config,
@@ -75,7 +72,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
         ),
         optim=replace(config.optim, epochs=config.optim.epochs or epochs, lr=config.optim.lr or lr),
         distillation=replace(distillation, temperature=temperature),
-        machine=replace(config.machine, precision="float32") if quantized else config.machine,
+        machine=replace(config.machine, precision="float32") if rounds else config.machine,
     )
 
 

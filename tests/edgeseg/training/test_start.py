@@ -53,6 +53,12 @@ class TestResolve:
         config = resolve(TrainConfig(DataConfig("x"), Path("y"), ModelConfig(init=finished.out, qat=True)))
         assert (config.optim.epochs, config.optim.lr) == (6, 0.00002)
 
+    def test_quantisation_aware_training_is_in_float32(self, finished: Any) -> None:
+        training = TrainConfig(DataConfig("x"), Path("y"), ModelConfig(init=finished.out, qat=True))
+        assert resolve(training).machine.precision == "float32"
+        with pytest.raises(ConfigError, match=r"--precision bf16: the network rounds as int8 does"):
+            resolve(replace(training, machine=MachineConfig(precision="bf16")))
+
     def test_pictures_are_brought_to_its_size_as_the_run_did(self, finished: Any, tmp_path: Path) -> None:
         net, checkpoint = load_checkpoint(finished.out / BEST)
         contract = replace(checkpoint.contract, resize="letterbox", interpolation="area")
