@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgeseg_runtime.stats import Spread, StreamStats, StreamSummary, spreads
 
 if TYPE_CHECKING:
-    from edgeseg_runtime.instances.counting import Counts
+    from edgeseg_runtime.instances.counts import Counts
     from edgeseg_runtime.live.status import CameraStatus, ModelStatus, OutputStatus, Percentiles, Status
     from edgeseg_runtime.live.summary import LiveSummary
     from edgeseg_runtime.zones.areas import ZoneShares

@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from edgeseg_runtime.events import Event, Events
-from edgeseg_runtime.instances.counting import Counts
+from edgeseg_runtime.instances.counts import Counts
 from edgeseg_runtime.instances.following import Follower, Following
 from edgeseg_runtime.result import Result
 from edgeseg_runtime.sinks.base import Shot, Sink

@@ -4,34 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgeseg_runtime.events import Events
-from edgeseg_runtime.instances.lines import CountLine, LineCount, LineCounter, check_lines
-from edgeseg_runtime.instances.presence import Move, ZoneCount, ZonePresence
+from edgeseg_runtime.instances.counts import Counts
+from edgeseg_runtime.instances.crossings import LineCounter
+from edgeseg_runtime.instances.lines import CountLine, check_lines
+from edgeseg_runtime.instances.presence import Move, ZonePresence
+from edgeseg_runtime.instances.result import InstanceResult
 from edgeseg_runtime.zones.polygon import Zone
-
-if TYPE_CHECKING:
-    from edgeseg_runtime.instances.result import InstanceResult
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Of one camera, up to a frame."""
-
-    objects: Mapping[str, int] = field(default_factory=dict)
-    """In that frame, by class."""
-    lines: tuple[LineCount, ...] = ()
-    zones: tuple[ZoneCount, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            "objects": dict(self.objects),
-            "lines": {count.line.name: count.as_dict() for count in self.lines},
-            "zones": {count.zone.name: count.as_dict() for count in self.zones},
-        }
 
 
 class ObjectCounter:

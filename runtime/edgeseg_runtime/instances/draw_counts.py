@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from edgeseg_runtime.instances.counts import Counts
 from edgeseg_runtime.preprocess import Image
-
-if TYPE_CHECKING:
-    from edgeseg_runtime.instances.counting import Counts
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _INK, _PAPER = (255, 255, 255), (0, 0, 0)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeseg_runtime.events import Events
-from edgeseg_runtime.instances.counting import Counts, ObjectCounter
+from edgeseg_runtime.instances.counting import ObjectCounter
+from edgeseg_runtime.instances.counts import Counts
 from edgeseg_runtime.instances.lines import CountLine
 from edgeseg_runtime.instances.region import Region
 from edgeseg_runtime.instances.result import InstanceResult

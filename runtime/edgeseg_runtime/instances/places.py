@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from edgeseg_runtime.instances.result import InstanceResult
+from edgeseg_runtime.instances.result import InstanceResult
 
 _MOST = 1 - 1e-6
 """What is cut off by the lower or right border stands just inside it, and so in a zone that reaches there."""

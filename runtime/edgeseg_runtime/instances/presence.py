@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from edgeseg_runtime.instances.counts import ZoneCount
 from edgeseg_runtime.instances.places import feet
+from edgeseg_runtime.instances.result import InstanceResult
 from edgeseg_runtime.zones.polygon import Zone
-
-if TYPE_CHECKING:
-    from edgeseg_runtime.instances.result import InstanceResult
 
 SETTLE_SECONDS = 0.3
 """How long an object must stand inside or outside before that is believed: boxes tremble at a border."""
@@ -33,19 +31,6 @@ class Move:
     """How long it was inside, as far as it was seen; None where it came."""
     reason: str | None = None
     """Why it is not inside any more where it was not seen to go: `lost`, `stale`, `redrawn`, `ended`."""
-
-
-@dataclass(frozen=True)
-class ZoneCount:
-    """How many objects are in a zone, and have come into it so far, by class."""
-
-    zone: Zone
-    inside: Mapping[str, int]
-    entered: Mapping[str, int]
-
-    def as_dict(self) -> dict[str, dict[str, int]]:
-        """Return plain JSON values."""
-        return {"inside": dict(self.inside), "entered": dict(self.entered)}
 
 
 @dataclass

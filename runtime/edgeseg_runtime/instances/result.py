@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeseg_runtime.contract import Contract
+from edgeseg_runtime.instances.counts import Counts
 from edgeseg_runtime.instances.draw import draw_objects
 from edgeseg_runtime.instances.draw_counts import draw_counts
 from edgeseg_runtime.instances.paste import Patch, paste
 from edgeseg_runtime.instances.region import Region, paint
 from edgeseg_runtime.preprocess import Image, Mask
 from edgeseg_runtime.result import StageTimes, class_shares
-
-if TYPE_CHECKING:
-    from edgeseg_runtime.instances.counting import Counts
 
 NO_CLASS = 255
 """Value of pixels of no object in `InstanceResult.mask`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edgeseg_runtime.instances.counting import Counts
+from edgeseg_runtime.instances.counts import Counts
 from edgeseg_runtime.live.account import Account
 
 

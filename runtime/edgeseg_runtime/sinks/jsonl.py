@@ -26,7 +26,7 @@ class JsonLinesSink(Sink[str]):
 
     With an instance model, `objects` is a list of {"class", "score", "box": [left, top, right, bottom] in pixels, "id"
     where it has one}, and with `masks` also {"mask": COCO's RLE}; where objects are followed, `counts` is what was
-    counted so far (see `instances.counting.Counts`). With `zones`, which measures them, there is {"zones": {zone:
+    counted so far (see `instances.counts.Counts`). With `zones`, which measures them, there is {"zones": {zone:
     {class: share of the zone}}}.
     """
 

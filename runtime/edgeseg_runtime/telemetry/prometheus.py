@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from edgeseg_runtime.instances.counting import Counts
+from edgeseg_runtime.instances.counts import Counts
 from edgeseg_runtime.live.status import CameraStatus, ModelStatus, OutputStatus, Percentiles, Status
 from edgeseg_runtime.telemetry.process import process_figures
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgeseg.cli.live_line import area_texts, count_texts, live_text, model_texts
-from edgeseg_runtime.instances.counting import Counts
-from edgeseg_runtime.instances.lines import CountLine, LineCount
-from edgeseg_runtime.instances.presence import ZoneCount
+from edgeseg_runtime.instances.counts import Counts, LineCount, ZoneCount
+from edgeseg_runtime.instances.lines import CountLine
 from edgeseg_runtime.live.status import ModelStatus, Status
 from edgeseg_runtime.live.summary import LiveSummary
 from edgeseg_runtime.zones.polygon import Zone

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from edgeseg_runtime.draw import color_table
-from edgeseg_runtime.instances.counting import Counts
+from edgeseg_runtime.instances.counts import Counts, LineCount, ZoneCount
 from edgeseg_runtime.instances.draw_counts import draw_counts
-from edgeseg_runtime.instances.lines import CountLine, LineCount
-from edgeseg_runtime.instances.presence import ZoneCount
+from edgeseg_runtime.instances.lines import CountLine
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.zones.polygon import Zone
 from tests.runtime.instances.scripted import CONTRACT, scripted

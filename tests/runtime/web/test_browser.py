@@ -16,8 +16,8 @@ from edgeseg_runtime.contract import Contract, Label
 from edgeseg_runtime.draw import color_table
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.events import Events
-from edgeseg_runtime.instances.counting import Counts
-from edgeseg_runtime.instances.lines import CountLine, LineCount
+from edgeseg_runtime.instances.counts import Counts, LineCount
+from edgeseg_runtime.instances.lines import CountLine
 from edgeseg_runtime.live.account import Account
 from edgeseg_runtime.live.status import CameraStatus, ModelStatus, Percentiles, Status
 from edgeseg_runtime.sinks.base import Shot
