@@ -77,7 +77,8 @@ class SegFormerB0(nn.Module):
         for stage, project in zip(self.stages, self.project, strict=True):
             features = stage(features)
             found.append(project(features))
-        joined = torch.cat([resize_like(item, found[0]) for item in reversed(found)], dim=1)
+        finest, *coarser = found
+        joined = torch.cat([*(resize_like(item, finest) for item in reversed(coarser)), finest], dim=1)
         return self.head(self.fuse(joined))  # type: ignore[no-any-return]
 
 

@@ -16,6 +16,7 @@ from edgeseg_export.deployable import FrameModule
 from edgeseg_export.float_graph import average_globally, drop_copies, fold_input_scale
 from edgeseg_export.graph import set_metadata
 from edgeseg_export.instances.traced import trace_detections
+from edgeseg_export.linear_graph import convolve_before_enlarging, merge_convolutions
 from edgeseg_export.quiet import quiet
 from edgeseg_runtime.contract import CONTRACT_KEY, OUTPUTS, PRECISION_KEY, UNBATCHED, Precision
 from edgeseg_runtime.errors import ConfigError, EdgesegError
@@ -46,6 +47,8 @@ def export_onnx(module: FrameModule, path: Path, dynamic: DynamicAxes | None = N
     model = simplify(model, static=module.contract.output not in UNBATCHED)
     drop_copies(model)
     average_globally(model)
+    model = convolve_before_enlarging(model)
+    merge_convolutions(model)
     save_onnx(model, path, contract_metadata(module, "float32"))
 
 
