@@ -10,6 +10,7 @@ from edgeseg.data.doctor.look import Look
 from edgeseg.data.doctor.seen import Seen, plural
 from edgeseg.data.encoding import Encoding
 from edgeseg.data.files import LOSSY_MASK
+from edgeseg.data.jpeg_damage import can_look_for_damage
 
 _FAULTS = {"file": "unusable-file", "size": "size-mismatch", "turned": "exif-orientation"}
 _SHOWN_SIZES = 4
@@ -26,6 +27,25 @@ def unusable(seen: Seen) -> Iterator[Finding]:
             path = str(look.problem.path)
             pictures = (position,) if look.fault != "file" else ()
             yield Finding(_FAULTS[look.fault], look.problem.reason, look.item.split, (path,), pictures)
+
+
+def damaged(seen: Seen) -> Iterator[Finding]:
+    """Find JPEGs whose decoder lost its way, or say that nobody could look."""
+    jpegs = [
+        (position, look)
+        for position, look in enumerate(seen.looks)
+        if look.encoding is not None and look.encoding.kind == "jpeg"
+    ]
+    if jpegs and not can_look_for_damage():
+        yield Finding("damage-unknown", f"{plural(len(jpegs), 'JPEG')} not looked into")
+        return
+    for split in seen.splits:
+        hurt = [(position, look) for position, look in jpegs if look.item.split == split and look.damage is not None]
+        if hurt:
+            files = tuple(look.item.where for _, look in hurt)
+            message = f"{plural(len(hurt), 'picture')}; of {files[0]}: {hurt[0][1].damage}"
+            positions = tuple(position for position, _ in hurt)
+            yield Finding("picture-damaged", message, split, files, positions, numbers={"pictures": len(hurt)})
 
 
 def sizes(seen: Seen) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -17,6 +17,7 @@ from edgeseg.data.instances.collection import ObjectsAsClasses, as_classes
 from edgeseg.data.instances.files import ObjectSet
 from edgeseg.data.instances.truth import Objects
 from edgeseg.data.items import Collection, Item, in_threads
+from edgeseg.data.jpeg_damage import can_look_for_damage, jpeg_damage
 from edgeseg.data.likeness import Fingerprint, fingerprint
 from edgeseg.data.masks import OUTSIDE, MaskReader
 from edgeseg.data.pictures import read_picture, read_stored
@@ -45,6 +46,8 @@ class Look:
     alignment: Alignment | None = None
     objects: ObjectFacts | None = None
     """None where the truth is classes of pixels."""
+    damage: str | None = None
+    """What the decoder of a picture's file complained of."""
 
 
 def look_at_all(collection: Collection, workers: int, progress: Progress) -> tuple[Look, ...]:
@@ -56,6 +59,13 @@ def look_at_all(collection: Collection, workers: int, progress: Progress) -> tup
 
 def look(item: Item, read_truth: ReadTruth | None) -> Look:
     """Look at one picture and its truth."""
+    seen = _look(item, read_truth)
+    if item.pair is None or seen.encoding is None or seen.encoding.kind != "jpeg" or not can_look_for_damage():
+        return seen
+    return replace(seen, damage=jpeg_damage(item.pair.image.read_bytes()))
+
+
+def _look(item: Item, read_truth: ReadTruth | None) -> Look:
     if isinstance(item.data, ObjectsAsClasses):
         return _look_at_objects(item, item.data.objects)
     if item.pair is None or read_truth is None:

@@ -20,6 +20,7 @@ from edgeseg_runtime.progress import Progress, silent
 
 FAMILIES: tuple[Family, ...] = (
     files.unusable,
+    files.damaged,
     values.unknown,
     values.lossy,
     values.only_0_and_255,
@@ -38,6 +39,7 @@ FAMILIES: tuple[Family, ...] = (
 )
 OBJECT_FAMILIES: tuple[Family, ...] = (
     files.unusable,
+    files.damaged,
     objects.boxes,
     objects.odd,
     objects.none,

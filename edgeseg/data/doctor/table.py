@@ -27,6 +27,16 @@ CHECKS: dict[str, Check] = {
         "Store them upright if other programs read them, too.",
     ),
     # pictures
+    "picture-damaged": Check(
+        "warning",
+        "A JPEG is damaged inside: the decoder guessed at some of it, often at all below the damage.",
+        "Look at it; fetch or save it again, or leave it out.",
+    ),
+    "damage-unknown": Check(
+        "info",
+        "JPEGs were not looked into for damage: that needs the package simplejpeg.",
+        "Install it: pip install 'edgeseg[train]'.",
+    ),
     "sizes-mixed": Check(
         "info",
         "Pictures have several sizes or shapes; all are brought to the one size of the model.",

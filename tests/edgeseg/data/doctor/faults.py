@@ -66,6 +66,18 @@ def truncate(root: Path) -> None:
     path.write_bytes(path.read_bytes()[:900])
 
 
+def damage(root: Path) -> None:
+    """Store all pictures as JPEG, and overwrite some bytes in the middle of two."""
+    for number, path in enumerate(images(root)):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".jpg"), quality=95)
+        path.unlink()
+        if number in (1, 5):
+            data = bytearray(path.with_suffix(".jpg").read_bytes())
+            data[len(data) // 2 : len(data) // 2 + 40] = bytes(range(1, 41))
+            path.with_suffix(".jpg").write_bytes(data)
+
+
 def lose_mask(root: Path) -> None:
     masks(root)[3].unlink()
 
