@@ -32,6 +32,8 @@ def load_backbone(backbone: nn.Module, weights: Any, prefix: str = "") -> None:
     wanted = backbone.state_dict()
     # Blocks beyond those the backbone uses (a classifier, a last expansion) are left out; nothing may be missing.
     part = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    if missing := sorted(name for name in wanted if name not in part):
-        raise CheckpointError(f"{cached} lacks {missing[0]} and {len(missing) - 1} more tensors of the backbone")
-    backbone.load_state_dict({name: part[name] for name in wanted})
+    # Files of 2017 lack the counters of batches, which nothing here depends on; load_state_dict sets those.
+    lacking = sorted(name for name in wanted if name not in part and not name.endswith("num_batches_tracked"))
+    if lacking:
+        raise CheckpointError(f"{cached} lacks {lacking[0]} and {len(lacking) - 1} more tensors of the backbone")
+    backbone.load_state_dict({name: part[name] for name in wanted if name in part})
