@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edgeseg.config import LossConfig, loss_terms
@@ -17,23 +19,28 @@ Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """From (N, C, H, W) float scores and (N, H, W) int64 targets to a scalar."""
 
 
-def class_weights(counts: Sequence[int], kind: str) -> list[float] | None:
-    """Return a weight for every class from its pixel count, averaging 1 over the classes that occur.
+def class_weights(counts: NDArray[np.int64], kind: str) -> list[float] | None:
+    """Return a weight for every class, averaging 1 over the classes that occur. One that never occurs gets 1.
 
-    `median`: median frequency over frequency (Eigen and Fergus, ICCV 2015, arXiv:1411.4734).
-    `log`: 1 / ln(1.02 + frequency) (Paszke et al., ENet, arXiv:1606.02147). A class that never occurs gets 1.
+    `counts` are the pixels of each class in each picture, (pictures, classes). `median`: median frequency over
+    frequency, which is a class's share of the pixels of the pictures that hold it (Eigen and Fergus, ICCV 2015,
+    arXiv:1411.4734). `log`: 1 / ln(1.02 + frequency), which is its share of all pixels (Paszke et al., ENet,
+    arXiv:1606.02147). Ignored pixels count nowhere.
     """
     if kind == "none":
         return None
-    total = sum(counts)
-    frequency = torch.tensor([count / max(total, 1) for count in counts], dtype=torch.float64)
-    occurs = frequency > 0
+    pixels = counts.sum(axis=0)
+    occurs = pixels > 0
+    if not occurs.any():
+        return [1.0] * len(pixels)
     if kind == "median":
-        raw = frequency[occurs].median() / frequency.clamp_min(1e-12)
+        around = (counts.sum(axis=1, keepdims=True) * (counts > 0)).sum(axis=0)
+        frequency = pixels / around.clip(min=1)
+        raw = np.median(frequency[occurs]) / frequency.clip(min=1e-12)
     else:
-        raw = 1 / torch.log(1.02 + frequency)
-    raw = raw / raw[occurs].mean()
-    return [float(value) for value in raw.where(occurs, 1.0)]
+        raw = 1 / np.log(1.02 + pixels / max(pixels.sum(), 1))
+    weights: list[float] = np.where(occurs, raw / raw[occurs].mean(), 1.0).tolist()
+    return weights
 
 
 def make_loss(config: LossConfig, ignore_index: int, weight: Tensor | None) -> Loss:

@@ -27,10 +27,9 @@ def make_criterion(config: TrainConfig, data: SegmentationData, device: torch.de
     """Return the loss, its class weights counted over the training masks where it uses any."""
     weight = None
     if config.loss.class_weights != "none":
-        counts = np.zeros(256, np.int64)
-        for index in range(len(data)):
-            counts += np.bincount(data.read(index).mask.ravel(), minlength=256)
-        values = class_weights(counts[: len(data.labels)].tolist(), config.loss.class_weights)
+        pixels = (np.bincount(data.read(index).mask.ravel(), minlength=256) for index in range(len(data)))
+        counts = np.stack([each[: len(data.labels)] for each in pixels])
+        values = class_weights(counts, config.loss.class_weights)
         weight = torch.tensor(values, device=device)
     return make_loss(config.loss, IGNORE, weight)
 

@@ -54,6 +54,7 @@ def ohem_cross_entropy(
 
     At least the share `keep` of the valid pixels counts, the hardest ones. Shrivastava, Gupta and Girshick,
     "Training Region-based Object Detectors with Online Hard Example Mining", CVPR 2016, per pixel as in BiSeNet.
+    With class weights the mean is weighted, as in `cross_entropy`, which a `keep` of 1 gives.
     """
     losses = F.cross_entropy(scores, target, weight=weight, ignore_index=ignore_index, reduction="none").flatten()
     # With class weights the loss is no longer -ln p, so hardness is judged on the unweighted one.
@@ -72,4 +73,7 @@ def ohem_cross_entropy(
     if int(hard.sum()) < least:
         hard = torch.zeros_like(hard)
         hard[hardness.topk(least).indices] = True
-    return losses[hard].mean()
+    if weight is None:
+        return losses[hard].mean()
+    total = weight[target.flatten()[valid][hard]].sum()
+    return losses[hard].sum() / total.clamp_min(torch.finfo(losses.dtype).tiny)

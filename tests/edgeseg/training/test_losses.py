@@ -150,18 +150,42 @@ def test_ohem_keeps_the_hardest_share_when_all_are_easy() -> None:
     )
 
 
+@given(seed=st.integers(0, 1000), threshold=st.sampled_from([0.0, 0.3, 1.0]))
+@settings(deadline=None, max_examples=25)
+def test_ohem_that_keeps_all_is_weighted_cross_entropy(seed: int, threshold: float) -> None:
+    scores, target = batch(seed)
+    weight = torch.tensor([0.5, 1.0, 2.0, 4.0])
+    expected = F.cross_entropy(scores, target, weight=weight, ignore_index=IGNORE)
+    torch.testing.assert_close(ohem_cross_entropy(scores, target, IGNORE, weight, threshold, keep=1), expected)
+
+
+def test_ohem_with_class_weights_by_hand() -> None:
+    truth = torch.tensor([0.99, 0.5, 0.2])
+    scores = torch.stack([torch.tensor([0.99, 0.5, 0.8]), 1 - torch.tensor([0.99, 0.5, 0.8])]).log()
+    target = torch.tensor([[[0, 0, 1]]])  # the last pixel's true class, the second, has .2
+    expected = -(1 * math.log(truth[1]) + 3 * math.log(truth[2])) / (1 + 3)
+    loss = ohem_cross_entropy(scores.reshape(1, 2, 1, 3), target, IGNORE, torch.tensor([1.0, 3.0]), 0.7, 0.01)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
 def test_class_weights_by_hand() -> None:
-    assert class_weights([1, 1], "none") is None
-    # frequencies .1, .3, .6: the median is .3, so 3, 1, .5 before they are scaled to a mean of 1
-    median = class_weights([10, 30, 60], "median")
-    assert median == pytest.approx(np.array([3, 1, 0.5]) / 1.5)
-    raw = [1 / math.log(1.02 + value) for value in (0.1, 0.3, 0.6)]
-    assert class_weights([10, 30, 60], "log") == pytest.approx([value / (sum(raw) / 3) for value in raw])
+    assert class_weights(np.array([[1, 1]]), "none") is None
+    # shares of all 200 pixels .3, .3, .4
+    counts = np.array([[60, 40, 0], [0, 20, 80]])
+    raw = [1 / math.log(1.02 + value) for value in (0.3, 0.3, 0.4)]
+    assert class_weights(counts, "log") == pytest.approx([value / (sum(raw) / 3) for value in raw])
+    # of the pictures that hold them .6, .3, .8: the median is .6, so 1, 2, .75 before they are scaled to a mean of 1
+    assert class_weights(counts, "median") == pytest.approx(np.array([1, 2, 0.75]) / 1.25)
 
 
 @pytest.mark.parametrize("kind", ["median", "log"])
 def test_a_class_that_never_occurs_has_weight_one(kind: str) -> None:
-    weights = class_weights([10, 0, 90], kind)
+    weights = class_weights(np.array([[10, 0, 90]]), kind)
     assert weights is not None
     assert weights[1] == 1
     assert np.isfinite(weights).all()
+
+
+@pytest.mark.parametrize("kind", ["median", "log"])
+def test_pictures_without_any_class_weigh_all_alike(kind: str) -> None:
+    assert class_weights(np.zeros((2, 3), np.int64), kind) == [1, 1, 1]
