@@ -100,8 +100,12 @@ class BackboneAndHead(nn.Module):
         return self.classifier(self.backbone(image)["out"])  # type: ignore[no-any-return]
 
 
-def set_batch_norm_momentum(net: nn.Module, momentum: float) -> None:
-    """Set the momentum of every batch normalisation in `net`."""
+def set_batch_norm_momentum(net: nn.Module, momentum: float = 0.1) -> None:
+    """Set the momentum of every batch normalisation in `net`, to PyTorch's own if none is given.
+
+    torchvision's MobileNetV3 has .01: in a short run the statistics of layers that start anew, be it the whole network
+    or what was put on a trained trunk, lag behind then.
+    """
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = momentum

@@ -35,5 +35,4 @@ class DeepLabV3MobileNetV3Large(BackboneAndHead):
         super().__init__(net.backbone, net.classifier)
         if weights == "imagenet":
             load_backbone(self.backbone, vision.MobileNet_V3_Large_Weights.IMAGENET1K_V1, prefix="features.")
-        else:
-            set_batch_norm_momentum(self, 0.1)  # torchvision's .01 suits fine-tuning only; see lraspp
+        set_batch_norm_momentum(self)

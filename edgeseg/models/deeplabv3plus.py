@@ -45,7 +45,10 @@ class SeparablePyramid(nn.Module):
 
 
 class DeepLabV3Plus(nn.Module):
-    """Scores at 1/4 of the input: the pyramid at 1/16, joined with the trunk's fine features."""
+    """Scores at 1/4 of the input: the pyramid at 1/16, joined with the trunk's fine features.
+
+    One 3×3 separable convolution follows the pyramid and one the join, where the paper has two after the join.
+    """
 
     def __init__(self, classes: int, weights: Weights = "none", encoder: str = "mobilenet_v2_stride16") -> None:
         super().__init__()

@@ -1,7 +1,8 @@
 """EfficientNet-Lite0: EfficientNet-B0 without squeeze-excite and with ReLU6, which int8 engines run well.
 
 Tan and Le, "EfficientNet", ICML 2019, arXiv:1905.11946; the Lite variant is TensorFlow's of 2020. Layers are named as
-in timm, so that timm's weight files (Apache-2.0) fit with `--weights FILE.safetensors`.
+in timm, so that timm's weight files of `efficientnet_lite0` (Apache-2.0) fit with `--weights FILE`. Those of
+`tf_efficientnet_lite0` have the same names, but were learnt with TensorFlow's padding and another epsilon.
 """
 
 from __future__ import annotations

@@ -99,12 +99,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError, RuntimeError, EOFError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{path} cannot be read as weights: {reason}") from error
-    while isinstance(loaded, Mapping):
-        tensors = {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
-        if tensors:
-            return tensors
-        loaded = next((loaded[key] for key in NESTED if key in loaded), None)
+    if found := _named_tensors(loaded):
+        return found
     raise CheckpointError(f"{path} holds no tensors by name, nor under {', '.join(NESTED)}")
+
+
+def _named_tensors(loaded: Any) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint by name: those kept apart first, beside which may lie a tensor of a score."""
+    if not isinstance(loaded, Mapping):
+        return {}
+    inner = (_named_tensors(loaded.get(key)) for key in NESTED)
+    own = {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+    return next(filter(None, inner), own)
 
 
 def best_names(state: Mapping[str, Tensor], own: Mapping[str, Tensor], parts: Sequence[str]) -> dict[str, str]:

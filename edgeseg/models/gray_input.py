@@ -1,4 +1,4 @@
-"""ImageNet weights for the normalisation that every network here is trained with."""
+"""Weights of other programs for the normalisation that every network here is trained with."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD
+from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD
 
 
-def take_gray_input(net: nn.Module, size: tuple[int, int]) -> None:
-    """Make a network that expects ImageNet's normalisation expect GRAY_MEAN and GRAY_STD.
+def take_gray_input(
+    net: nn.Module, size: tuple[int, int], mean: tuple[float, float, float], std: tuple[float, float, float]
+) -> None:
+    """Make a network that expects another normalisation, such as ImageNet's, expect GRAY_MEAN and GRAY_STD.
 
     Their mean is one whole pixel value in all channels, so that int8 files can take the frame as it is. Of a pixel p,
-    ImageNet's x = (p - m) / s is y · k/s + (g - m) / s of the grey y = (p - g) / k. The factor goes into the weights of
+    the other x = (p - m) / s is y · k/s + (g - m) / s of the grey y = (p - g) / k. The factor goes into the weights of
     the convolutions that read the picture; the constant into the mean of the normalisation after them, or into their
-    biases. The result differs at the picture's border alone, where padding now stands for grey, not for ImageNet's
-    mean colour. `size` is a (height, width) that the network takes.
+    biases. The result differs at the picture's border alone, where padding now stands for grey, not for the
+    mean colour m. `size` is a (height, width) that the network takes.
     """
-    mean, std, gray_mean, gray_std = (
-        torch.tensor(values).reshape(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD, GRAY_MEAN, GRAY_STD)
+    old_mean, old_std, gray_mean, gray_std = (
+        torch.tensor(values).reshape(1, 3, 1, 1) for values in (mean, std, GRAY_MEAN, GRAY_STD)
     )
     with torch.no_grad():
         for conv, norm in readers_of_the_picture(net, size):
-            constant = (conv.weight * ((gray_mean - mean) / std)).sum(dim=(1, 2, 3))
-            conv.weight *= gray_std / std
+            constant = (conv.weight * ((gray_mean - old_mean) / old_std)).sum(dim=(1, 2, 3))
+            conv.weight *= gray_std / old_std
             if norm is not None:
                 norm.running_mean -= constant
             elif conv.bias is not None:

@@ -24,9 +24,7 @@ class LrasppMobileNetV3Large(nn.Module):
         self.backbone, self.classifier = net.backbone, net.classifier
         if weights == "imagenet":
             load_backbone(self.backbone, MobileNet_V3_Large_Weights.IMAGENET1K_V1, prefix="features.")
-        else:
-            # torchvision's .01 suits fine-tuning; from scratch the running statistics never catch up with it.
-            set_batch_norm_momentum(self, 0.1)
+        set_batch_norm_momentum(self)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map a normalised (N, 3, H, W) image to (N, classes, ⌈H/8⌉, ⌈W/8⌉) scores."""

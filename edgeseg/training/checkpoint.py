@@ -67,13 +67,25 @@ def checkpoint_file(path: Path) -> Path:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read the description in a checkpoint's header. Raises CheckpointError."""
+    if (found := find_description(path)) is None:
+        raise CheckpointError(f"{path} holds weights but not the description that edgeseg writes with them")
+    return found
+
+
+def find_description(path: Path) -> Checkpoint | None:
+    """Read the description in the header of a file of weights, None if another program wrote it.
+
+    Raises CheckpointError when the file is damaged.
+    """
+    if path.suffix != ".safetensors":
+        return None
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(HEADER_KEY)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if header is None:
-        raise CheckpointError(f"{path} holds weights but not the description that edgeseg writes with them")
+        return None
     raw = json.loads(header)
     raw.pop("edgeseg")  # the version that wrote it: for people
     return Checkpoint(**raw | {"contract": Contract.from_dict(raw["contract"])})

@@ -19,13 +19,20 @@ from edgeseg.models.foreign import load_foreign
 from edgeseg.models.gray_input import take_gray_input
 from edgeseg.models.instances.registry import INSTANCE_MODELS
 from edgeseg.models.pretrained import Weights
-from edgeseg.training.checkpoint import Checkpoint, checkpoint_file, load_checkpoint, load_semantic, read_checkpoint
+from edgeseg.training.checkpoint import (
+    Checkpoint,
+    checkpoint_file,
+    find_description,
+    load_checkpoint,
+    load_semantic,
+    read_checkpoint,
+)
 from edgeseg.training.classes import for_classes, plan_for_classes
 from edgeseg.training.evaluate import Labelled, check_classes
 from edgeseg.training.networks import build_network
 from edgeseg.training.supervision import supervise
 from edgeseg_export.deployable import Deployable, FrameModule
-from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, Contract
+from edgeseg_runtime.contract import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Contract
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.progress import Progress, silent
 
@@ -144,7 +151,7 @@ def starting_net(
 ) -> nn.Module:
     """Return the network with its first weights: random, ImageNet's, another program's, or another run's.
 
-    What stays random is said to `report`. Without `fresh` another program's file is not read. Raises CheckpointError.
+    What stays random is said to `report`. Without `fresh` none are read or downloaded. Raises CheckpointError.
     """
     classes, weights = len(contract.labels), config.weights
     if config.init is not None:
@@ -155,12 +162,18 @@ def starting_net(
         known = len(start.contract.labels)
         report(f"{config.init} knows {known} classes, these pictures have {classes}; learnt anew: {', '.join(anew)}")
         return net
-    own = cast(Weights, weights) if weights in get_args(Weights) else "none"
-    net = build_network(given(config.model), classes, contract.size, own)
-    if own != weights and fresh:
-        report(f"{weights}: {load_foreign(net, Path(weights))}")
-    if weights != "none":  # weights of other programs nearly all expect ImageNet's normalisation
-        take_gray_input(net, contract.size)
+    if not fresh or weights == "none":
+        return build_network(given(config.model), classes, contract.size)
+    if weights in get_args(Weights):
+        net = build_network(given(config.model), classes, contract.size, cast(Weights, weights))
+        take_gray_input(net, contract.size, IMAGENET_MEAN, IMAGENET_STD)
+        return net
+    net, path = build_network(given(config.model), classes, contract.size), Path(weights)
+    report(f"{weights}: {load_foreign(net, path)}")
+    own = find_description(path)  # weights of other programs nearly all expect ImageNet's normalisation
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if own is None else (own.contract.mean, own.contract.std)
+    if (mean, std) != (GRAY_MEAN, GRAY_STD):
+        take_gray_input(net, contract.size, mean, std)
     return net
 
 

@@ -162,9 +162,7 @@ def mobilenet_v3_large(classes: int, size: tuple[int, int], weights: Weights) ->
     net = _composed(trunk, MOBILENET_V3_TAPS, classes, size)
     if weights == "imagenet":
         load_backbone(net.get_submodule(net.trunk), vision.MobileNet_V3_Large_Weights.IMAGENET1K_V1, "features.")
-    else:
-        # torchvision's .01 suits fine-tuning; from scratch the running statistics never catch up with it.
-        set_batch_norm_momentum(net, 0.1)
+    set_batch_norm_momentum(net)
     return net
 
 

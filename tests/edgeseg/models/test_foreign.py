@@ -96,6 +96,19 @@ def test_half_precision_and_a_training_checkpoint(tmp_path: Path) -> None:
     assert torch.equal(weight, state["features.0.0.weight"].float())
 
 
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+def test_a_score_beside_the_weights_is_not_taken_for_them(tmp_path: Path, key: str) -> None:
+    state = donor().state_dict()
+    torch.save({"epoch": 3, "best_acc1": torch.tensor(71.9), key: state}, tmp_path / "x.pth")
+    assert read_tensors(tmp_path / "x.pth").keys() == state.keys()
+
+
+def test_settings_under_a_name_of_weights_do_not_hide_those(tmp_path: Path) -> None:
+    state = donor().state_dict()
+    torch.save({"model": {"width": 1.0}, **state}, tmp_path / "x.pth")
+    assert read_tensors(tmp_path / "x.pth").keys() == state.keys()
+
+
 def test_what_does_not_fit_at_all_is_refused_and_nothing_changes(tmp_path: Path) -> None:
     save_file({"left.weight": torch.ones(3, 3), "left.bias": torch.ones(3)}, tmp_path / "x.safetensors")
     net = build("fast_scnn", 4, SIZE)

@@ -54,7 +54,7 @@ def test_the_first_features_stay(name: str) -> None:
     pixels = torch.rand(1, 3, *SIZE)
     wanted = first_features(net, normalised(pixels, IMAGENET))
     assert len(wanted) == 1
-    take_gray_input(net, SIZE)
+    take_gray_input(net, SIZE, *IMAGENET)
     found = first_features(net, normalised(pixels, GRAY))
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
     other = first_features(net, normalised(pixels, IMAGENET))
@@ -67,7 +67,7 @@ def test_without_normalisation_the_biases_take_the_constant(bias: bool) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3, bias=bias), nn.ReLU(), nn.Conv2d(4, 3, 1))
     before = copy.deepcopy(net)
     pixels = torch.rand(2, 3, 9, 11)
-    take_gray_input(net, (9, 11))
+    take_gray_input(net, (9, 11), *IMAGENET)
     torch.testing.assert_close(net(normalised(pixels, GRAY)), before(normalised(pixels, IMAGENET)))
     torch.testing.assert_close(net[2].weight, before[2].weight)  # it reads three channels too, but not the picture's
 
@@ -76,6 +76,6 @@ def test_a_network_in_training_stays_so_and_keeps_its_statistics() -> None:
     torch.manual_seed(0)
     norm: Any = nn.BatchNorm2d(4)
     net = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), norm, nn.Dropout(0.5)).train()
-    take_gray_input(net, (8, 8))
+    take_gray_input(net, (8, 8), *IMAGENET)
     assert net.training and norm.training and norm.num_batches_tracked == 0
     assert torch.equal(norm.running_var, torch.ones(4))

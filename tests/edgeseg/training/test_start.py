@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
 from edgeseg.config import DataConfig, DistillationConfig, MachineConfig, ModelConfig, OptimConfig, TrainConfig
@@ -118,6 +119,34 @@ def test_imagenet_weights_take_the_same_frames_as_all_others(
     first = starting_net(config.model, contract).state_dict()["encoder.0.0.weight"]
     factor = torch.tensor(GRAY_STD) / torch.tensor(IMAGENET_STD)
     torch.testing.assert_close(first, donor["features.0.0.weight"] * factor.reshape(1, 3, 1, 1))
+
+
+def test_the_weights_of_a_run_take_its_frames_as_they_are(finished: Any, tmp_path: Path) -> None:
+    model = ModelConfig(read_checkpoint(finished.out / BEST).model, weights=str(finished.out / BEST))
+    contract = make_contract(resolve(finished.config), open_data(finished.config.data.data, "train"))
+    before = load_checkpoint(finished.out / BEST)[0].state_dict()
+    after = starting_net(model, contract, report=lambda _: None).state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_the_same_weights_without_a_description_are_taken_for_imagenets(finished: Any, tmp_path: Path) -> None:
+    before = load_checkpoint(finished.out / BEST)[0].state_dict()
+    save_file(before, tmp_path / "bare.safetensors")
+    contract = make_contract(resolve(finished.config), open_data(finished.config.data.data, "train"))
+    after = starting_net(
+        ModelConfig(read_checkpoint(finished.out / BEST).model, weights=str(tmp_path / "bare.safetensors")),
+        contract,
+        report=lambda _: None,
+    )
+    changed = [name for name, value in after.state_dict().items() if not torch.equal(value, before[name])]
+    assert len(changed) == 2 and changed[0].endswith("weight") and changed[1].endswith("running_mean")
+
+
+def test_a_run_goes_on_without_the_weights_that_it_started_from(finished: Any, tmp_path: Path) -> None:
+    contract = make_contract(resolve(finished.config), open_data(finished.config.data.data, "train"))
+    for weights in ("imagenet", str(tmp_path / "gone.pth")):
+        net = starting_net(ModelConfig("unet", weights=weights), contract, fresh=False)
+        assert sum(value.numel() for value in net.parameters()) > 0
 
 
 def test_other_classes_than_the_run_knows(finished: Any, tmp_path: Path) -> None:
