@@ -133,7 +133,7 @@ class LossConfig:
     ohem_keep: float = 0.0625
     """`ohem` keeps at least this share of the pixels."""
     aux_weight: float = 0.4
-    """How much each auxiliary head counts, in architectures that have some (deep supervision); 0 leaves them away."""
+    """How much each auxiliary head counts, if there are some (deep supervision); 0 leaves them away, as --qat does."""
 
     def __post_init__(self) -> None:
         loss_terms(self.loss)
@@ -175,7 +175,7 @@ class OptimConfig:
     batch: int = 8
     """Pictures a step, on each device."""
     accumulate: int = 1
-    """Batches whose gradients are added up before the weights change."""
+    """Batches whose gradients are averaged before the weights change."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     """AdamW, Adam, or SGD with momentum .9."""
     lr: float | None = None

@@ -48,7 +48,10 @@ def train(*, config: TrainConfig, resume: bool = False, find_lr: bool = False, j
     from edgeseg.training.loop import train as run
     from edgeseg.training.machine import is_first_process
     from edgeseg.training.start import resolve
+    from edgeseg.training.unheeded import check_heeded
 
+    if not resume:  # what a run was once begun with is none of today's mistakes
+        check_heeded(config)
     # Where several processes train, each runs this verb, and the first one speaks for all.
     first = is_first_process()
     show, say = (progress, note) if first else (silent, nothing)

@@ -115,6 +115,8 @@ def recipe(preset: Preset, own: AugmentConfig | None = None, task: Task = "seman
     warps = any(getattr(whole, name) for name in WARPS)
     if said.get("warp") and not warps:
         raise ConfigError(f"--warp {whole.warp:g} does nothing without {', '.join(f'--{name}' for name in WARPS)}")
+    if said.get("warp") == 0 and (idle := [name for name in WARPS if said.get(name)]):
+        raise ConfigError(f"--{idle[0]} {said[idle[0]]:g} does nothing with --warp 0")
     if said.get("class_crop") and (whole.zoom_in or 1) == 1:
         raise ConfigError(f"--class-crop {whole.class_crop:g} does nothing without --zoom-in above 1")
     return replace(whole, warp=1.0) if warps and whole.warp is None else whole

@@ -5,6 +5,7 @@ Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, arXiv:
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -99,18 +100,21 @@ def find_learning_rate(
     wrapped, optimizer = fabric.setup(module, state.optimizer)
     shares = [group["initial_lr"] for group in state.optimizer.param_groups]  # of a rate of 1: a trunk has less
     rates, losses = [], []
+    together, batches = config.optim.accumulate, _endless(loader)
     wrapped.train()
-    for step, batch in enumerate(progress(_endless(loader, steps), "looking for a learning rate", steps)):
+    for step in progress(range(steps), "looking for a learning rate", steps):
         rates.append(LOWEST * (HIGHEST / LOWEST) ** (step / (steps - 1)))
         for group, share in zip(state.optimizer.param_groups, shares, strict=True):
             group["lr"] = rates[-1] * share
-        loss = training_step(wrapped, *fabric.to_device(batch))
-        losses.append(float(loss.detach()))
+        optimizer.zero_grad()
+        losses.append(0.0)
+        for batch in itertools.islice(batches, together):
+            loss = training_step(wrapped, *fabric.to_device(batch)) / together
+            fabric.backward(loss)
+            losses[-1] += float(loss.detach())
         if not math.isfinite(losses[-1]) or losses[-1] > EXPLODED * min(losses):
             rates.pop(), losses.pop()
             break
-        optimizer.zero_grad()
-        fabric.backward(loss)
         if config.optim.clip > 0:
             fabric.clip_gradients(wrapped, optimizer, max_norm=config.optim.clip, error_if_nonfinite=False)
         optimizer.step()
@@ -119,15 +123,9 @@ def find_learning_rate(
     return RangeTest(tuple(rates), tuple(smoothed(losses)))
 
 
-def _endless(loader: Any, steps: int) -> Iterator[Any]:
-    """Yield `steps` batches, of as many epochs as it takes."""
-    given_out = epoch = 0
-    while given_out < steps:
+def _endless(loader: Any) -> Iterator[Any]:
+    """Yield the batches of one epoch after another."""
+    for epoch in itertools.count():
         loader.dataset.set_epoch(epoch)
         loader.sampler.set_epoch(epoch)
-        for batch in loader:
-            yield batch
-            given_out += 1
-            if given_out == steps:
-                return
-        epoch += 1
+        yield from loader

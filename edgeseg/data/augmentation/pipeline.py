@@ -64,7 +64,7 @@ def augmentation(preset: Preset, contract: Contract, own: AugmentConfig | None =
     vary: Chain[Pair] = Chain(
         varying(
             settings,
-            fill,
+            contract,
             flip=Flip,
             warp=lambda warp: warp,
             zoom=lambda scale: ScaleCrop(scale, fill, settings.class_crop or 0.0),
@@ -83,7 +83,7 @@ def augmentation(preset: Preset, contract: Contract, own: AugmentConfig | None =
 
 def varying(
     settings: AugmentConfig,
-    fill: Fill,
+    contract: Contract,
     *,
     flip: Callable[[float, int], Vary[PicturedT]],
     warp: Callable[[Warp], Vary[PicturedT]],
@@ -94,8 +94,9 @@ def varying(
     Colour comes first: the fill is then the mean colour itself, and no part of what colours are measured on.
     """
     steps: list[Vary[PicturedT]] = []
+    fill = Fill.of(contract)
     if settings.color:
-        steps.append(ColorShift(settings.color))
+        steps.append(ColorShift(settings.color, fill.color if contract.resize == "letterbox" else None))
     if settings.hflip:
         steps.append(flip(settings.hflip, ACROSS))
     if settings.vflip:

@@ -23,7 +23,7 @@ def instance_augmentation(preset: Preset, contract: Contract, own: AugmentConfig
     """
     settings, fill = recipe(preset, own, "instance"), Fill.of(contract)
     vary: Chain[Picture] = Chain(
-        varying(settings, fill, flip=Mirror, warp=Turn, zoom=lambda scale: ScaleJitter(scale, fill.color))
+        varying(settings, contract, flip=Mirror, warp=Turn, zoom=lambda scale: ScaleJitter(scale, fill.color))
     )
     mixes: list[Mix] = []
     if settings.mosaic:

@@ -39,6 +39,11 @@ def test_without_json_nothing_is_on_stdout(tmp_path: Path, capsys: pytest.Captur
         (["--data", "{tmp}/nowhere", "--out", "{tmp}/run"], "nowhere"),
         (["--data", "procedural:8x8", "--out", "{tmp}/run"], "height and width must be 32 to 4096"),
         (["--config", "{tmp}/none.yaml"], "there is no file"),
+        (
+            [*SMALL, "--out", "{tmp}/run", "--loss", "dice", "--class-weights", "log"],
+            "--class-weights log does nothing",
+        ),
+        ([*SMALL, "--out", "{tmp}/run", "--rotate", "5", "--warp", "0"], "--rotate 5 does nothing with --warp 0"),
     ],
 )
 def test_mistakes_are_one_line(

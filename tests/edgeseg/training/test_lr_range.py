@@ -61,6 +61,16 @@ def test_rates_rise_by_the_same_factor_and_the_same_run_gives_the_same_curve(tin
         find_learning_rate(replace(config, machine=replace(config.machine, devices=2)), SemanticTask(data, data))
 
 
+def test_a_step_takes_as_many_batches_as_in_the_run(tiny: Any, tmp_path: Path) -> None:
+    config: TrainConfig = tiny(tmp_path / "run")
+    task = SemanticTask(open_data(config.data.data, "train"), open_data(config.data.data, "val"))
+    single = find_learning_rate(config, task, steps=12).losses
+    paired = find_learning_rate(replace(config, optim=replace(config.optim, accumulate=2)), task, steps=12).losses
+    second = single[1] * (MEMORY + 1) - MEMORY * single[0]  # what `smoothed` made of it; the first rate changes little
+    assert paired[0] == pytest.approx((single[0] + second) / 2, rel=1e-4)
+    assert paired[0] != pytest.approx(single[0], rel=1e-4)
+
+
 def test_the_verb_leaves_a_curve_and_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "lr"
     flags = [*("--data", "procedural:32x32,n=8", "--size", "64", "64", "--batch", "2", "--workers", "0")]
