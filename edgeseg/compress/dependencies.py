@@ -14,6 +14,7 @@ from torch import nn
 from edgeseg.compress.channels import SIZED
 from edgeseg.compress.importance import Member
 from edgeseg.compress.macs import evaluating, example_input, layer_macs
+from edgeseg.compress.stand_ins import standing_in
 from edgeseg.models.cost import count_macs
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
@@ -108,7 +109,7 @@ def _traced(net: nn.Module, size: tuple[int, int]) -> Iterator[Any]:
     Raises ConfigError for a network whose channels it cannot follow.
     """
     pruning = require("torch_pruning", "train")
-    with with_gradients(net):
+    with standing_in(net), with_gradients(net):
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", "Maximum recursive depth")  # after it, what it finds is a guess

@@ -69,6 +69,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Kind] = {
     F.max_pool2d: Kind.KEEP,
     torch.flatten: Kind.KEEP,
     torch.transpose: Kind.KEEP,
+    F.channel_shuffle: Kind.KEEP,
     torch.amax: Kind.KEEP,
 }
 
@@ -106,7 +107,8 @@ def _kind(node: fx.Node, modules: Mapping[str, nn.Module], kinds: Mapping[fx.Nod
     if node.op in ("placeholder", "output"):
         return Kind.INPUT if node.op == "placeholder" else Kind.OUTPUT
     if node.op == "call_module":
-        return MODULES.get(type(modules[str(node.target)]))
+        layer = modules[str(node.target)]
+        return None if getattr(layer, "return_indices", False) else MODULES.get(type(layer))  # places are no values
     if node.op == "call_function" and node.target is getattr:
         return Kind.NUMBER if node.args[1] == "shape" else None
     inputs = node.all_input_nodes

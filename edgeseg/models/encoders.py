@@ -19,6 +19,7 @@ from edgeseg.models.bricknet import MEDIUM, SMALL, BrickEncoder
 from edgeseg.models.efficientnet_lite import EfficientNetLite
 from edgeseg.models.mobilenet_v4 import MobileNetV4Small
 from edgeseg.models.pretrained import Weights, load_backbone
+from edgeseg.models.shuffle_unit import ShuffleUnit
 from edgeseg_runtime.errors import CheckpointError
 
 
@@ -68,7 +69,7 @@ def resnet(depth: int, output_stride: int = 32) -> Trunk:
 
 def shufflenet_v2_x0_5() -> Trunk:
     """Return ShuffleNetV2 at half width without its last 1×1, which only classifies (Ma et al., arXiv:1807.11164)."""
-    net = vision.shufflenet_v2_x0_5(weights=None)
+    net = vision.shufflenet_v2_x0_5(weights=None, inverted_residual=ShuffleUnit)
     names = ("conv1", "maxpool", "stage2", "stage3", "stage4")
     return Trunk({name: getattr(net, name) for name in names}, range(5), (24, 24, 48, 96, 192))
 

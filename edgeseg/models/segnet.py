@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import VGG16_BN_Weights, vgg16_bn
 
@@ -25,10 +24,13 @@ class SegNet(nn.Module):
 
     def __init__(self, classes: int, weights: Weights = "none", *, unpooling: bool = False) -> None:
         super().__init__()
-        self.unpooling = unpooling
+        self.unpool = nn.MaxUnpool2d(2) if unpooling else None
         self.encoder = vgg16_bn(weights=None).features
         if weights == "imagenet":
             load_backbone(self.encoder, VGG16_BN_Weights.IMAGENET1K_V1, prefix="features.")
+        for layer in self.encoder:
+            if isinstance(layer, nn.MaxPool2d):
+                layer.return_indices = unpooling
         self.decoder = nn.ModuleList(
             nn.Sequential(*(ConvBnRelu(*pair) for pair in pairwise(widths))) for widths in DECODER
         )
@@ -40,16 +42,16 @@ class SegNet(nn.Module):
         for layer in self.encoder:
             if isinstance(layer, nn.MaxPool2d):
                 before.append(features)
-            if isinstance(layer, nn.MaxPool2d) and self.unpooling:
-                features, where = F.max_pool2d(features, 2, return_indices=True)
+            if isinstance(layer, nn.MaxPool2d) and self.unpool is not None:
+                features, where = layer(features)
                 places.append(where)
             else:
                 features = layer(features)
         for stage in self.decoder:
             fine = before.pop()
-            if self.unpooling:
-                features = F.max_unpool2d(features, places.pop(), [2, 2], output_size=fine.shape[-2:])
-            else:
+            if self.unpool is None:
                 features = resize_like(features, fine)
+            else:
+                features = self.unpool(features, places.pop(), output_size=fine.shape[-2:])
             features = stage(features)
         return self.head(features)  # type: ignore[no-any-return]

@@ -19,7 +19,6 @@ from edgeseg_export.instances.deployable import InstanceDeployable, TorchInstanc
 from edgeseg_export.likeness import Objects
 from edgeseg_export.quantized_onnx import export_quantized
 from edgeseg_runtime.contract import Contract, Label, Selection
-from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.preprocess import Image
 from edgeseg_runtime.segmenter import Segmenter
 
@@ -89,19 +88,16 @@ def test_openvinos_file_is_alike(quantised: InstanceDeployable, tmp_path: Path) 
     assert alike.share(*files) > 0.9
 
 
-def test_a_pruned_network_is_smaller_and_is_rebuilt_from_its_plan(net: Any) -> None:
+@pytest.mark.parametrize("name", ["yolact_mobilenet_v2", "yolact_shufflenet_v2_x0_5"])
+def test_a_pruned_network_is_smaller_and_is_rebuilt_from_its_plan(name: str) -> None:
+    net: Any = build_instance(name, 3, SIZE).eval()
     pruned: Any = deepcopy(net)
     report = prune(pruned, SIZE, 0.3)
-    assert report.parameters[1] < 0.8 * report.parameters[0]
+    assert report.parameters[1] < 0.85 * report.parameters[0]
     image = torch.zeros(1, 3, *SIZE)
     shapes = [tuple(values.shape) for values in pruned(image)]
     assert shapes == [tuple(values.shape) for values in net(image)]
-    again: Any = build_instance("yolact_mobilenet_v2", 3, SIZE).eval()
+    again: Any = build_instance(name, 3, SIZE).eval()
     resize_channels(again, channel_plan(pruned))
     again.load_state_dict(pruned.state_dict())
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(again(image), pruned(image), strict=True))
-
-
-def test_shuffled_channels_are_not_pruned() -> None:
-    with pytest.raises(ConfigError, match="a Yolact of this kind cannot be pruned"):
-        prune(build_instance("yolact_shufflenet_v2_x0_5", 3, SIZE), SIZE, 0.3)

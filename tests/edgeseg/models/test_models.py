@@ -50,7 +50,7 @@ def test_unets_names_stay_so_that_old_checkpoints_load() -> None:
 def test_unpooling_puts_values_where_they_came_from() -> None:
     with torch.device("meta"):
         net = SegNet(2, unpooling=True)
-    net.encoder = nn.Sequential(nn.MaxPool2d(2, 2))
+    net.encoder = nn.Sequential(nn.MaxPool2d(2, 2, return_indices=True))
     net.decoder, net.head = nn.ModuleList([nn.Identity()]), nn.Identity()  # type: ignore[assignment]
     image = torch.arange(1.0, 25).reshape(1, 1, 4, 6)[:, :, :, [1, 0, 2, 3, 5, 4]]
     expected = torch.where(image == F.interpolate(F.max_pool2d(image, 2), scale_factor=2), image, 0)
