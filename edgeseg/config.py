@@ -71,7 +71,7 @@ class DataConfig:
         _between("rare-temperature", self.rare_temperature, 0.0001, 1000)
 
 
-@Parameter(name="*", group="Model")
+@Parameter(name="*", group=Group("Model", sort_key=2))
 @dataclass(frozen=True)
 class ModelConfig:
     """What learns."""
@@ -115,7 +115,7 @@ def loss_terms(text: str) -> tuple[tuple[float, str], ...]:
     return tuple(terms)
 
 
-@Parameter(name="*", group="Loss")
+@Parameter(name="*", group=Group("Loss", sort_key=4))
 @dataclass(frozen=True)
 class LossConfig:
     """What is minimised."""
@@ -145,7 +145,7 @@ class LossConfig:
             raise ConfigError(f"--aux-weight must be at least 0, got {self.aux_weight}")
 
 
-@Parameter(name="*", group="Distillation")
+@Parameter(name="*", group=Group("Distillation", sort_key=5))
 @dataclass(frozen=True)
 class DistillationConfig:
     """What is learnt from another network's answers."""
@@ -165,7 +165,7 @@ class DistillationConfig:
             raise ConfigError("--temperature must be above 0, --distill-weight at least 0")
 
 
-@Parameter(name="*", group="Optimisation")
+@Parameter(name="*", group=Group("Optimisation", sort_key=3))
 @dataclass(frozen=True)
 class OptimConfig:
     """How it is minimised."""
@@ -214,7 +214,7 @@ class OptimConfig:
             raise ConfigError("--weight-decay and --clip must be at least 0")
 
 
-@Parameter(name="*", group="Machine")
+@Parameter(name="*", group=Group("Machine", sort_key=6))
 @dataclass(frozen=True)
 class MachineConfig:
     """Where it runs."""

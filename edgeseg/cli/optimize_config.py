@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from edgeseg.cli.flag_checks import check_seconds
 from edgeseg.optimize.space import PRECISIONS, Precision
@@ -15,7 +15,7 @@ from edgeseg_runtime.errors import ConfigError
 Several = Parameter(consume_multiple=True)
 
 
-@Parameter(name="*", group="Budget")
+@Parameter(name="*", group=Group("Budget", sort_key=1))
 @dataclass(frozen=True)
 class BudgetConfig:
     """What has to be met."""
@@ -36,7 +36,7 @@ class BudgetConfig:
             raise ConfigError(f"--budget-minutes must be more than 0, got {self.budget_minutes:g}")
 
 
-@Parameter(name="*", group="What is tried")
+@Parameter(name="*", group=Group("What is tried", sort_key=2))
 @dataclass(frozen=True)
 class GridConfig:
     """The settings that are combined."""
@@ -53,7 +53,7 @@ class GridConfig:
     """Numbers of processor threads; one, and every core, if not given."""
 
 
-@Parameter(name="*", group="How it is tried")
+@Parameter(name="*", group=Group("How it is tried", sort_key=3))
 @dataclass(frozen=True)
 class EffortConfig:
     """How much is looked at and trained."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from edgeseg.cli.flag_checks import check_cores
 from edgeseg_runtime.errors import ConfigError
 
 
-@Parameter(name="*", group="Target")
+@Parameter(name="*", group=Group("Target", sort_key=1))
 @dataclass(frozen=True)
 class TargetConfig:
     """How much is taken out; one of them."""
@@ -39,7 +39,7 @@ class TargetConfig:
             raise ConfigError("--threads is what --latency is measured with; give one, or leave --threads away")
 
 
-@Parameter(name="*", group="Channels")
+@Parameter(name="*", group=Group("Channels", sort_key=3))
 @dataclass(frozen=True)
 class ChannelsConfig:
     """Which channels go."""
@@ -59,7 +59,7 @@ class ChannelsConfig:
                 raise ConfigError(f"--{flag} must be at least 1, got {value}")
 
 
-@Parameter(name="*", group="Fine-tuning")
+@Parameter(name="*", group=Group("Fine-tuning", sort_key=2))
 @dataclass(frozen=True)
 class FinetuneConfig:
     """How the pruned network learns again; else as in its own run, but a spared trunk as fast as the rest."""

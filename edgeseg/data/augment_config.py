@@ -14,7 +14,7 @@ Preset = Literal["none", "light", "standard", "strong"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
-@Parameter(name="*", group=Group("Augmentation", help="Changes single pieces of what --augment sets.", sort_key=2))
+@Parameter(name="*", group=Group("Augmentation", help="Changes single pieces of what --augment sets.", sort_key=7))
 @dataclass(frozen=True)
 class AugmentConfig:
     """One number a piece: a share of the pictures or a strength. None is what the preset says, 0 is off."""
