@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -95,7 +96,8 @@ def bench(paths: tuple[Path, ...], /, *, config: BenchConfig | None = None) -> N
     note(f"combinations of file, engine and threads: {len(cases)}; measured on {what}")
     extras = _originals(config, cases)
     before = load_average()
-    rows = run_suite(cases, frames, config.seconds, scoring, extras, progress)
+    with _as_many_threads_after(extras):
+        rows = run_suite(cases, frames, config.seconds, scoring, extras, progress)
     judged = verdicts(rows, config.max_drop)
     settings = {
         "command": " ".join(["edgeseg", *sys.argv[1:]]),
@@ -252,6 +254,21 @@ def _extra(run: Path, case: Case, torch: Any) -> Extra:
         network=case.network,
         find=find,
     )
+
+
+@contextmanager
+def _as_many_threads_after(extras: list[Extra]) -> Iterator[None]:
+    """Leave PyTorch, if it is measured, as many threads as it had: what it computes depends on them to the bit."""
+    if not extras:
+        yield
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _run_beside(file: Path) -> Path | None:

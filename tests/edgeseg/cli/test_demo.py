@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from edgeseg.cli.app import run
 from edgeseg.cli.demo import best_row, clear, int8_file
@@ -166,8 +167,9 @@ def test_the_picture_shows_truth_and_both_masks(run_folder: Path, tmp_path: Path
 
 @pytest.mark.slow
 def test_the_whole_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "demo"
+    out, threads = tmp_path / "demo", torch.get_num_threads()
     assert run(["demo", "--quick", "--json", "--out", str(out)]) == 0
+    assert torch.get_num_threads() == threads  # though PyTorch was measured on other numbers of them
     stdout, err = capsys.readouterr()
     answer = json.loads(stdout)
     assert answer == json.loads((out / "demo.json").read_text(encoding="utf-8"))
