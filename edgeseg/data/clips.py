@@ -7,6 +7,7 @@ clip where those with neighbouring numbers are much more alike than others of th
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,7 +20,9 @@ import numpy.typing as npt
 from edgeseg.data.items import Item
 from edgeseg.data.likeness import Fingerprint, correlation, usual_distance
 
-_FRAME = re.compile(r"^(.*?)(\d+)(\D*)$")
+_NUMBER = re.compile(r"(\d+)")
+_COPY = re.compile(r"\.rf\.[0-9a-f]+$")
+"""What Roboflow ends names with: it tells copies apart, not frames."""
 _MIN_STEPS = 5
 _CLOSER, _CLOSER_IN_SHORT = 0.5, 0.8
 _OTHER_VIEW = 0.3  # something that passes by close changes less
@@ -54,20 +57,41 @@ class Clip:
 
 
 def name_parts(items: Sequence[Item]) -> list[tuple[str, int] | None]:
-    """Return, for each picture, its name without its last number, and that number; None where there is none.
+    """Return, for each picture, its name without the number of its frame, and that number; None where there is none.
 
+    It is the last number in which names that are otherwise equal differ: what follows it may be `_leftImg8bit`, too.
     Folders below the split's own count as a part of the name.
     """
     bases = _bases(items)
-    found: list[tuple[str, int] | None] = []
+    split_up = []
     for item in items:
-        match = _FRAME.match(item.name)
-        if match is None:
-            found.append(None)
-            continue
         folder = "" if item.pair is None else f"{Path(item.pair.image).parent.relative_to(bases[item.split])}/"
-        found.append((f"{folder.removeprefix('./')}{match[1]}*{match[3]}", int(match[2])))
+        split_up.append(_NUMBER.split(folder.removeprefix("./") + _COPY.sub("", item.name)))
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for position, parts in enumerate(split_up):
+        alike.setdefault(tuple(parts[::2]), []).append(position)
+    found: list[tuple[str, int] | None] = [None] * len(items)
+    for positions in alike.values():
+        place = _frame_number([split_up[position] for position in positions])
+        if place is None:
+            continue
+        for position in positions:
+            parts = split_up[position]
+            found[position] = ("".join([*parts[:place], "*", *parts[place + 1 :]]), int(parts[place]))
     return found
+
+
+def _frame_number(names: Sequence[Sequence[str]]) -> int | None:
+    """Return which part of names that only numbers tell apart is a frame's: the last in which most of them differ.
+
+    Where there is no such part, the last number; None where there is none. Numbers are the parts at odd places.
+    """
+    places = range(len(names[0]) - 2, 0, -2)
+    for place in places:
+        rest = Counter((*parts[:place], *parts[place + 1 :]) for parts in names)
+        if 2 * sum(count for count in rest.values() if count > 1) > len(names):
+            return place
+    return next(iter(places), None)
 
 
 def find_clips(items: Sequence[Item], prints: Mapping[int, Fingerprint]) -> list[Clip]:

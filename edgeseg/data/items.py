@@ -12,6 +12,7 @@ from edgeseg.data.base import Sample, SegmentationData
 from edgeseg.data.files import Layout, Pair, PictureSet, Problem, ReadTruth
 from edgeseg.data.open import recognise
 from edgeseg.data.recognition import HasSplits
+from edgeseg.data.split_names import SPLITS
 from edgeseg_runtime.contract import Label
 from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.progress import Progress
@@ -82,12 +83,15 @@ def open_collection(spec: str, *, format: str = "auto", splits: Sequence[str] = 
 
 
 def without_unions(layout: HasSplits, splits: tuple[str, ...]) -> tuple[str, ...]:
-    """Leave out each split whose pictures are, each of them, in smaller splits."""
+    """Leave out each split whose pictures are, each of them, in smaller splits, but never train, val or test.
+
+    Of those it is a fault that their pictures are in others.
+    """
     pairs = {split: set(layout.splits[split].pairs) for split in splits}
     smaller: set[Pair] = set()
     kept = set()
     for split in sorted(splits, key=lambda name: len(pairs[name])):
-        if not pairs[split] or not pairs[split] <= smaller:
+        if split in SPLITS or not pairs[split] or not pairs[split] <= smaller:
             kept.add(split)
         smaller |= pairs[split]
     return tuple(split for split in splits if split in kept)

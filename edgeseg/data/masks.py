@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ class MaskReader:
     `numbers` maps a stored number, `colors` a stored (R, G, B), to a class index or IGNORE; the number 255 is ignored
     unless `numbers` says otherwise. A palette file holds numbers. But if `palette_colors` and `colors` knows every
     colour of its palette that it uses, those count: programs that squeeze a colour picture into a palette number its
-    colours as they please.
+    colours as they please. Likewise a grey file, where all `colors` are greys and it uses no other.
     """
 
     def __init__(
@@ -40,6 +41,9 @@ class MaskReader:
             for (red, green, blue), index in colors.items():
                 self._colors[_code(red, green, blue)] = index
         self._palette_colors = palette_colors
+        self._greys = (
+            colors is not None and len(colors) > 1 and all(red == green == blue for red, green, blue in colors)
+        )
 
     def __call__(self, path: Path) -> Mask:
         """Return uint8 H×W class indices. Raises BadFileError, naming labels outside the class table."""
@@ -69,7 +73,7 @@ class MaskReader:
     def labels(self, stored: Stored) -> tuple[npt.NDArray[np.generic], Callable[[int], str]]:
         """Return H×W what a file holds as numbers that `translate` looks up, and how to name one for people."""
         if stored.values.ndim == 2:
-            return stored.values, str
+            return stored.values, partial(_number_name, stored.palette)
         if self._colors is None and _is_grey(stored):
             return stored.values[..., 0], str
         return color_codes(stored.values), color_name
@@ -84,12 +88,26 @@ class MaskReader:
 
     def _from_palette(self, stored: Stored) -> Mask | None:
         """Read by the palette's colours; None if they are not to be trusted."""
-        if self._colors is None or not self._palette_colors or stored.palette is None:
+        if self._colors is None or not self._palette_colors:
             return None
+        if stored.palette is None:
+            return self._from_greys(stored)
         table = np.full(256, OUTSIDE, np.uint8)
         table[: len(stored.palette)] = [self._colors[_code(*color)] for color in stored.palette]
         table[IGNORE] = IGNORE  # Pascal VOC's void has a colour, but no class
         mask = table[stored.values]
+        told = (mask != OUTSIDE) & (stored.values != IGNORE)
+        if told.all() or not told.any():
+            return mask if not (mask == OUTSIDE).any() else None
+        # Some colours are classes and some are not. Unless numbers mean the same, they are not what the file goes by.
+        return None if (self._numbers[stored.values] == mask)[told].all() else mask
+
+    def _from_greys(self, stored: Stored) -> Mask | None:
+        """Read by the levels of grey; None if there are others than the table's."""
+        if self._colors is None or not self._greys or stored.values.dtype != np.uint8:
+            return None
+        levels = np.minimum(np.arange(256) * 255 // stored.white, 255)
+        mask: Mask = self._colors[_code(levels, levels, levels)][stored.values]
         return None if (mask == OUTSIDE).any() else mask
 
 
@@ -101,6 +119,10 @@ def color_codes(values: npt.NDArray[np.generic]) -> npt.NDArray[np.int32]:
     """Return one number for each pixel's colour of a stored H×W×3 BGR picture: R·2¹⁶ + G·2⁸ + B."""
     wide = values.astype(np.int32)
     return _code(wide[..., 2], wide[..., 1], wide[..., 0])
+
+
+def _number_name(palette: Sequence[Rgb] | None, number: int) -> str:
+    return f"{number} {palette[number]}" if palette and number < len(palette) else str(number)
 
 
 def color_name(code: int) -> str:

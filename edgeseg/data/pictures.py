@@ -6,6 +6,7 @@ picture. Masks are read as stored.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TRUNCATED = "truncated: the end of the picture is missing"
 _GRAY, _PALETTE, _GRAY_ALPHA = 0, 3, 4  # PNG colour types
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+"""What begins a part of a JPEG; in a scan FF 00 is a value and FF D0 to D7 are places to start again."""
+_START, _END, _SCAN = 0xD8, 0xD9, 0xDA
+_BARE = (0x01, _START, _END)
+"""Markers that no length follows."""
 
 
 def read_picture(path: Path) -> Image:
@@ -43,6 +49,8 @@ class Stored:
     """H×W for grey and palette files (the number, not the colour), H×W×3 BGR for colour files."""
     palette: tuple[Rgb, ...] | None
     """Colours of the numbers, where the file gives them."""
+    white: int = 255
+    """The number that is white where numbers are levels of grey: less in PNGs of fewer than 8 bits."""
 
 
 def read_stored(path: Path) -> Stored:
@@ -50,7 +58,8 @@ def read_stored(path: Path) -> Stored:
     data = _read_whole(path)
     if _is_indexed(data):
         values = _decode(path, _with_identity_palette(path, data), cv2.IMREAD_UNCHANGED)
-        return Stored(np.ascontiguousarray(values[..., 0]), _palette(path, data))
+        white = 255 if data[25] == _PALETTE else (1 << data[24]) - 1
+        return Stored(np.ascontiguousarray(values[..., 0]), _palette(path, data), white)
     values = _decode(path, data, cv2.IMREAD_UNCHANGED)
     if values.dtype not in (np.uint8, np.uint16):
         raise BadFileError(path, f"holds {values.dtype} values, where 8 or 16-bit ones are expected")
@@ -78,10 +87,25 @@ def _read_whole(path: Path) -> bytes:
     # Decoders differ in how silently they fill up the missing part of a picture, so it is looked for first.
     if data.startswith(_PNG):
         _chunks(path, data)
-    elif data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):
-        # The end of image must follow the last start of scan: a preview inside the header has an end of its own.
+    elif data.startswith(b"\xff\xd8") and not _ends(data):
         raise BadFileError(path, _TRUNCATED)
     return data
+
+
+def _ends(jpeg: bytes) -> bool:
+    """Whether a JPEG has the end of its picture, whatever lies behind it: phones put a film there.
+
+    A preview inside the header has an end of its own, which does not count.
+    """
+    at, scanned = 2, False
+    while (marker := _MARKER.search(jpeg, at)) is not None:
+        kind, at = marker[0][-1], marker.end()
+        if kind == _END:
+            return scanned
+        scanned = scanned or kind == _SCAN
+        if kind not in _BARE:
+            at += int.from_bytes(jpeg[at : at + 2], "big")
+    return False
 
 
 def _decode(path: Path, data: bytes, flags: int) -> npt.NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -144,8 +145,13 @@ def _share_at_edges(where: npt.NDArray[np.bool_], labels: npt.NDArray[np.generic
 
 
 def _edges(labels: npt.NDArray[np.generic], ignored: npt.NDArray[np.bool_]) -> Edges:
-    """Look at the pixels between two that are four apart and differ by two or more, along rows and columns."""
-    sharp = between = other = 0
+    """Look at the pixels between two that are four apart and differ by two or more, along rows and columns.
+
+    Labels between two others are no sign where they are always one and the same, and that has no area of its own in
+    the mask: so the outline of things is drawn where it is a class.
+    """
+    sharp = other = 0
+    found: list[npt.NDArray[np.int32]] = []
     for values, void in ((labels.astype(np.int32), ignored), (labels.T.astype(np.int32), ignored.T)):
         first, last = values[:, : -2 * _REACH], values[:, 2 * _REACH :]
         crossing = (np.abs(first - last) > 1) & ~void[:, : -2 * _REACH] & ~void[:, 2 * _REACH :]
@@ -157,6 +163,26 @@ def _edges(labels: npt.NDArray[np.generic], ignored: npt.NDArray[np.bool_]) -> E
         inside = (middle > low) & (middle < high)
         is_sharp = ~strange.any(0)
         is_between = ~is_sharp & (inside | ~strange).all(0)
-        sharp, between = sharp + int(is_sharp.sum()), between + int(is_between.sum())
+        sharp += int(is_sharp.sum())
         other += int((~is_sharp & ~is_between).sum())
-    return Edges(sharp, between, other)
+        lowest = np.where(inside, middle, high).min(0)
+        found.append(np.stack([low, high, lowest, np.where(inside, middle, low).max(0)], 1)[is_between])
+    outlines = _outlines(labels, np.concatenate(found))
+    return Edges(sharp, int((~outlines).sum()), other + int(outlines.sum()))
+
+
+def _outlines(labels: npt.NDArray[np.generic], edges: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Tell which (low, high, least between, most between) are of two labels with one and the same outline."""
+    pairs, which = np.unique(edges[:, 0].astype(np.int64) << 32 | edges[:, 1], return_inverse=True)
+    least, most = np.full(len(pairs), 1 << 16), np.full(len(pairs), -1)
+    np.minimum.at(least, which, edges[:, 2])
+    np.maximum.at(most, which, edges[:, 3])
+    alone = least == most
+    drawn = [value for value in np.unique(least[alone]) if not _has_area(labels == value)]
+    outline: npt.NDArray[np.bool_] = (alone & np.isin(least, drawn))[which]
+    return outline
+
+
+def _has_area(where: npt.NDArray[np.bool_]) -> bool:
+    """Whether a label is somewhere broader than edges are."""
+    return bool(cv2.erode(where.astype(np.uint8), np.ones((2 * _REACH + 1,) * 2, np.uint8)).any())

@@ -40,6 +40,22 @@ def test_names_fall_into_clip_and_number() -> None:
     assert name_parts(items) == [("0016E5_*", 7959), ("sub/f*_left", 1), None, ("0016E5_*", 8190)]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["0001TP_{:06d}_leftImg8bit", "drive_mp4-{0:05d}_jpg.rf.{0:032x}", "aachen_{:06d}_000019_leftImg8bit", "v2_f{}"],
+)
+def test_what_follows_a_frames_number_is_not_taken_for_it(name: str) -> None:
+    prints = drive(10)
+    items = [item(f"d/train/{name.format(k + 3)}.png") for k in range(10)]
+    (clip,) = find_clips(items, dict(enumerate(prints)))
+    assert clip.numbers == tuple(range(3, 13))
+
+
+def test_frames_of_many_videos_are_told_apart_by_their_last_number() -> None:
+    items = [item(f"d/train/v{video}_f{frame}.png") for video in range(9) for frame in range(3)]
+    assert name_parts(items)[4] == ("v1_f*", 1)
+
+
 def test_a_drive_is_a_clip_whatever_its_splits() -> None:
     prints = drive(10)
     items = [item(f"d/{'train' if k < 6 else 'val'}/f_{k:03d}.png", "train" if k < 6 else "val") for k in range(10)]

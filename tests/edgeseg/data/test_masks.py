@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgeseg.data.base import IGNORE, BadFileError
+from edgeseg.data.base import IGNORE, BadFileError, Rgb
 from edgeseg.data.masks import MaskReader
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -95,8 +95,36 @@ def test_colours_of_a_palette_count_where_the_table_knows_all_that_are_used(tmp_
     reader = MaskReader({0: 0, 1: 1}, COLORS, palette_colors=True)
     squeezed = palette_file(tmp_path / "s.png", [[0, 1, 2]], [GREEN, RED, BLUE])
     assert reader(squeezed).tolist() == [[1, 0, IGNORE]]
-    of_its_own = palette_file(tmp_path / "o.png", [[0, 1, 0]], [GREEN, (9, 9, 9)])
+    of_its_own = palette_file(tmp_path / "o.png", [[0, 1, 0]], [(8, 8, 8), (9, 9, 9)])
     assert reader(of_its_own).tolist() == [[0, 1, 0]]
+
+
+def test_a_stray_colour_does_not_turn_the_others_into_numbers(tmp_path: Path) -> None:
+    reader = MaskReader({0: 0, 1: 1}, COLORS, palette_colors=True)
+    strewn = palette_file(tmp_path / "s.png", [[0, 1, 2]], [GREEN, RED, (9, 9, 9)])
+    with pytest.raises(BadFileError, match=r"label outside the class table: 2 \(9, 9, 9\) \(1 px\)"):
+        reader(strewn)
+    in_order = palette_file(tmp_path / "i.png", [[0, 1]], [RED, (9, 9, 9)])  # red is number 0 either way
+    assert reader(in_order).tolist() == [[0, 1]]
+
+
+BLACK_AND_WHITE: dict[Rgb, int] = {(255, 255, 255): 0, (0, 0, 0): 1}
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_black_and_white_are_what_the_table_says_however_they_are_stored(mode: str, tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[0, 255, 255]], np.uint8)).convert(mode)
+    image.save(tmp_path / "m.png")
+    assert MaskReader({0: 0, 1: 1}, BLACK_AND_WHITE, palette_colors=True)(tmp_path / "m.png").tolist() == [[1, 0, 0]]
+
+
+def test_numbers_stay_numbers_where_greys_of_the_table_do_not_explain_them(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 1, 255]], np.uint8)).save(tmp_path / "m.png")
+    reader = MaskReader({0: 0, 1: 1}, BLACK_AND_WHITE, palette_colors=True)
+    assert reader(tmp_path / "m.png").tolist() == [[0, 1, IGNORE]]
+    numbered = MaskReader({0: 0, 255: 1}, BLACK_AND_WHITE)  # a table that gives the numbers itself
+    Image.fromarray(np.array([[0, 255]], np.uint8)).save(tmp_path / "n.png")
+    assert numbered(tmp_path / "n.png").tolist() == [[0, 1]]
 
 
 def test_number_255_of_a_palette_is_void_whatever_its_colour(tmp_path: Path) -> None:

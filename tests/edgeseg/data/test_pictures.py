@@ -106,6 +106,20 @@ def test_a_jpeg_with_a_preview_in_its_header_is_still_seen_to_be_truncated(tmp_p
         read_picture(path)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@given(film=st.binary(max_size=4000))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_film_behind_a_photograph_does_no_harm(tmp_path: Path, progressive: bool, film: bytes) -> None:
+    plain = io.BytesIO()
+    Image.fromarray(picture(40, 24)).save(plain, "JPEG", progressive=progressive, restart_marker_blocks=2)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(plain.getvalue() + film + b"\xff\xda\0\2")
+    assert read_picture(path).shape == (24, 40, 3) or read_picture(path).shape == (40, 24, 3)
+    path.write_bytes(plain.getvalue()[:-2])
+    with pytest.raises(BadFileError, match="truncated"):
+        read_picture(path)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_bytes_after_the_end_do_no_harm(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
@@ -113,7 +127,7 @@ def test_bytes_after_the_end_do_no_harm(suffix: str, tmp_path: Path) -> None:
     assert read_picture(path).shape == (24, 40, 3)
 
 
-@pytest.mark.parametrize("content", [b"this is no picture", b"\xff\xd8 \xff\xda \xff\xd9", bytes(500)])
+@pytest.mark.parametrize("content", [b"this is no picture", b"\xff\xd8\xff\xda\0\2\xff\xd9", bytes(500)])
 def test_what_is_no_picture_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)

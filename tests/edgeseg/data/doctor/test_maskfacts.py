@@ -51,7 +51,9 @@ def test_counts_and_border(mask: npt.NDArray[np.uint8]) -> None:
     ("row", "expected"),
     [
         ([2, 2, 2, 8, 8, 8], (2, 0, 0)),
-        ([2, 2, 5, 8, 8, 8], (0, 2, 0)),  # 2 | 5 | 8: interpolated
+        ([2, 2, 4, 6, 8, 8], (0, 2, 0)),  # 2 | 4 | 6 | 8: interpolated
+        ([2, 2, 5, 8, 8, 8], (0, 0, 2)),  # always 5 in between: an outline
+        ([2, 2, 5, 5, 8, 8, 2, 2], (0, 0, 4)),
         ([2, 4, 6, 8], (0, 0, 0)),  # too short to look across
         ([2, 2, 9, 8, 8], (0, 0, 1)),
         ([2, 2, 3, 3, 3, 3], (0, 0, 0)),  # no number lies between 2 and 3
@@ -64,6 +66,17 @@ def test_edges(row: list[int], expected: tuple[int, int, int]) -> None:
     assert (edges.sharp, edges.between, edges.other) == expected
     turned = facts(np.array([row]).T).edges
     assert turned == edges
+
+
+@pytest.mark.parametrize(("area", "between"), [(False, False), (True, True)])
+def test_one_number_between_two_is_interpolation_where_it_has_areas_of_its_own(area: bool, between: bool) -> None:
+    values = np.zeros((40, 60), np.uint8)
+    values[8:24, 8:24], values[10:22, 10:22] = 1, 2  # an outline of 2 pixels
+    if area:
+        values[:, 40:] = 1
+    edges = facts(values).edges
+    assert edges is not None
+    assert (edges.between > 0, edges.other > 0) == (between, not between)
 
 
 def test_unknown_numbers_are_kept_with_their_pixels() -> None:
