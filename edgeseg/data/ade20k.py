@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from edgeseg.data.ade20k_classes import CLASSES
@@ -13,6 +14,7 @@ from edgeseg_runtime.contract import Label
 
 LABELS = tuple(Label(name, color) for name, color in CLASSES)
 NUMBERS = {0: IGNORE} | {index + 1: index for index in range(len(LABELS))}
+STEMS = re.compile(r"ADE_(train|val)_\d{8}$")
 FOLDERS = {"train": "training", "val": "validation"}
 CLOSED = "has no public truth: its makers score results on their server; val is what papers compare on"
 LOOKED_FOR = (

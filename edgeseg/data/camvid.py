@@ -6,6 +6,7 @@ SegNet's form: 11 classes as grey index PNGs, void = 11, folders `train` and `tr
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from edgeseg.data.base import IGNORE, Rgb
@@ -83,6 +84,8 @@ COLORS: dict[str, Rgb] = {
     "Wall": (64, 192, 0),
 }
 
+STEMS = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_")
+"""The four drives."""
 ORIGINAL_FOLDERS = (("701_StillsRaw_full", "LabeledApproved_full"), ("images", "labels"))
 LOOKED_FOR = (
     "CamVid: train/ + trainannot/ (SegNet), train.txt of 'picture mask' lines, "

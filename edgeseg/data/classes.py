@@ -7,6 +7,8 @@ One file in the data set's folder says it:
 - `classes.txt`: one name a line; the first is number 0. A line that begins with # is a remark, here and below.
 - `labelmap.txt`: lines of `name:r,g,b::`, as CVAT writes them.
 - `label_colors.txt`: lines of `r g b name`, as CamVid has them.
+- `class_names.txt` or `labels.txt`: like `classes.txt`, as LabelMe's converter and PaddleSeg have them; where none of
+  the others is there. The name `__ignore__` has no number.
 
 A class called void, ignore, ignored, unlabelled or unlabeled is ignored, unless an `ignore` column says otherwise.
 """
@@ -76,7 +78,8 @@ def read_class_table(root: Path) -> ClassTable | None:
 
     Raises DatasetError for two tables, a line that cannot be read, and names, numbers or colours given twice.
     """
-    found = [root / name for name in READERS if (root / name).is_file()]
+    there = [root / name for name in READERS if (root / name).is_file()]
+    found = [path for path in there if path.name not in _SPARE] or there
     if not found:
         return None
     if len(found) > 1:
@@ -107,7 +110,7 @@ def _read_labelmap(path: Path) -> ClassTable:
 
 
 def _read_names(path: Path) -> ClassTable:
-    return _ordered(path, [(name, None) for name in read_names(path)])
+    return _ordered(path, [(name, None) for name in read_names(path) if name != "__ignore__"])
 
 
 def _ordered(path: Path, rows: Sequence[tuple[str, Rgb | None]]) -> ClassTable:
@@ -143,7 +146,11 @@ READERS: dict[str, Callable[[Path], ClassTable]] = {
     "classes.txt": _read_names,
     "labelmap.txt": _read_labelmap,
     "label_colors.txt": read_label_colors,
+    "class_names.txt": _read_names,
+    "labels.txt": _read_names,
 }
+_SPARE = ("class_names.txt", "labels.txt")
+"""Names that may stand for something else beside another table."""
 
 
 def _check(table: ClassTable) -> None:

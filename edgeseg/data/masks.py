@@ -73,10 +73,15 @@ class MaskReader:
     def labels(self, stored: Stored) -> tuple[npt.NDArray[np.generic], Callable[[int], str]]:
         """Return H×W what a file holds as numbers that `translate` looks up, and how to name one for people."""
         if stored.values.ndim == 2:
-            return stored.values, partial(_number_name, stored.palette)
+            return stored.values, partial(self._number_name, stored.palette or ())
         if self._colors is None and _is_grey(stored):
             return stored.values[..., 0], str
         return color_codes(stored.values), color_name
+
+    def _number_name(self, palette: Sequence[Rgb], number: int) -> str:
+        """Name a number, with its colour where it would be known but for that."""
+        drawn = self._numbers[number] != OUTSIDE and number < len(palette)
+        return f"{number} {palette[number]}" if drawn else str(number)
 
     def _list(self, stored: Stored, outside: npt.NDArray[np.bool_]) -> str:
         """Name the labels outside the table and their pixels, most frequent first."""
@@ -119,10 +124,6 @@ def color_codes(values: npt.NDArray[np.generic]) -> npt.NDArray[np.int32]:
     """Return one number for each pixel's colour of a stored H×W×3 BGR picture: R·2¹⁶ + G·2⁸ + B."""
     wide = values.astype(np.int32)
     return _code(wide[..., 2], wide[..., 1], wide[..., 0])
-
-
-def _number_name(palette: Sequence[Rgb] | None, number: int) -> str:
-    return f"{number} {palette[number]}" if palette and number < len(palette) else str(number)
 
 
 def color_name(code: int) -> str:

@@ -28,11 +28,11 @@ from edgeseg_runtime.progress import Progress, silent
 
 # Tried in this order; the first that fits wins. `folder` is last, for many of the others are folders of pictures too.
 FORMATS: dict[str, Format[Layout]] = {
-    "camvid": Format(camvid.recognise, camvid.LOOKED_FOR),
+    "camvid": Format(camvid.recognise, camvid.LOOKED_FOR, camvid.STEMS),
     "cityscapes": Format(cityscapes.recognise, cityscapes.LOOKED_FOR),
-    "voc": Format(voc.recognise, voc.LOOKED_FOR),
+    "voc": Format(voc.recognise, voc.LOOKED_FOR, voc.STEMS),
     "sbd": Format(sbd.recognise, sbd.LOOKED_FOR),
-    "ade20k": Format(ade20k.recognise, ade20k.LOOKED_FOR),
+    "ade20k": Format(ade20k.recognise, ade20k.LOOKED_FOR, ade20k.STEMS),
     "pets": Format(pets.recognise, pets.LOOKED_FOR),
     "coco": Format(coco.recognise, coco.LOOKED_FOR),
     "coco-panoptic": Format(coco.recognise_panoptic, coco.LOOKED_FOR_PANOPTIC),
@@ -101,8 +101,8 @@ def recognise(spec: str, format: str = "auto") -> Layout:
     """Return how the folder `spec` is laid out. Raises DatasetError saying which layouts were looked for."""
     if format not in ("auto", *NAMES):
         raise DatasetError(f"unknown data format {format!r}; known: auto, {', '.join(NAMES)}")
-    tried = FORMATS if format == "auto" else {format: FORMATS[format]}
-    layout = first_fit(find_folder(spec), tried)
+    root = find_folder(spec)
+    layout = first_fit(root, FORMATS) if format == "auto" else FORMATS[format].recognise(root)
     if layout is None:
-        raise fits_none(spec, tried)
+        raise fits_none(spec, FORMATS if format == "auto" else {format: FORMATS[format]})
     return layout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from edgeseg.data import procedural
 from edgeseg.data.files import Pairing
 from edgeseg_runtime.errors import DatasetError
 
-LayoutT = TypeVar("LayoutT")
+LayoutT = TypeVar("LayoutT", bound="HasSplits")
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,17 @@ class Format(Generic[LayoutT]):
 
     recognise: Callable[[Path], LayoutT | None]
     looked_for: str
+    stems: re.Pattern[str] | None = None
+    """How the pictures of a well-known set are named: what is only laid out like it has other classes."""
+
+    def is_named(self, layout: HasSplits) -> bool:
+        """Whether some pictures are named as the set's are, or none is there."""
+        if self.stems is None:
+            return True
+        pairings = layout.splits.values()
+        found = [pair.image for pairing in pairings for pair in pairing.pairs]
+        found += [problem.path for pairing in pairings for problem in pairing.problems]
+        return not found or any(self.stems.match(path.stem) for path in found)
 
 
 class HasSplits(Protocol):
@@ -53,8 +65,23 @@ def find_folder(spec: str) -> Path:
 
 
 def first_fit(root: Path, formats: Mapping[str, Format[LayoutT]]) -> LayoutT | None:
-    """Return the layout by the first format that `root` fits, None if it fits none. Raises DatasetError."""
-    return next((layout for each in formats.values() if (layout := each.recognise(root)) is not None), None)
+    """Return the layout by the first format that `root` fits, None if it fits none.
+
+    Raises DatasetError, also for what is laid out as a well-known set, is not named like it, and fits nothing else.
+    """
+    alike = ""
+    for name, each in formats.items():
+        try:
+            layout = each.recognise(root)
+        except DatasetError as error:
+            raise DatasetError(f"{error}; it {alike}" if alike else str(error)) from error
+        if layout is not None and each.is_named(layout):
+            return layout
+        if layout is not None:
+            alike = f"is laid out like {layout.title}, whose pictures have other names: if it is that, --format {name}"
+    if alike:
+        raise DatasetError(f"{root} {alike}")
+    return None
 
 
 def fits_none(spec: str, formats: Mapping[str, Format[LayoutT]]) -> DatasetError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from edgeseg.data.base import BadFileError
@@ -39,6 +40,8 @@ LABELS = tuple(Label(name, voc_color(index)) for index, name in enumerate(NAMES)
 """The 21 classes in VOC's order and colours."""
 NUMBERS = {index: index for index in range(len(LABELS))}
 
+STEMS = re.compile(r"(20\d\d_\d{6}|\d{6})$")
+"""Year and number; in 2007 a number alone."""
 SPLITS = ("train", "val", "trainval", "test")
 CLOSED = "has no public truth: its makers score results on their server; val is what papers compare on"
 LOOKED_FOR = (

@@ -18,6 +18,7 @@ from edgeseg.data.instances.files import ObjectLayout, ObjectSet, from_shapes
 from edgeseg.data.instances.procedural import ProceduralObjects
 from edgeseg.data.procedural import ProceduralSpec
 from edgeseg.data.recognition import Format, filled_splits, find_folder, find_split, first_fit, fits_none
+from edgeseg.data.voc import STEMS
 from edgeseg_runtime.contract import Task
 from edgeseg_runtime.errors import DatasetError
 from edgeseg_runtime.progress import Progress, silent
@@ -35,7 +36,7 @@ def _shapes(recognise: Callable[[Path], Layout | None], looked_for: str) -> Form
 
 # Tried in this order; the first that fits wins.
 FORMATS: dict[str, Format[ObjectLayout]] = {
-    "voc": Format(voc.recognise, voc.LOOKED_FOR),
+    "voc": Format(voc.recognise, voc.LOOKED_FOR, STEMS),
     "coco": Format(coco_objects.recognise, coco.LOOKED_FOR),
     "yolo": _shapes(yolo.recognise, yolo.LOOKED_FOR),
     "cvat": _shapes(cvat.recognise, cvat.LOOKED_FOR),
@@ -90,13 +91,12 @@ def recognise(spec: str, format: str = "auto") -> ObjectLayout:
     if format not in ("auto", *NAMES):
         raise DatasetError(f"unknown data format {format!r}; known: auto, {', '.join(NAMES)}")
     root = find_folder(spec)
-    tried = FORMATS if format == "auto" else {format: FORMATS[format]}
-    layout = first_fit(root, tried)
+    layout = first_fit(root, FORMATS) if format == "auto" else FORMATS[format].recognise(root)
     if layout is not None:
         return layout
     if format == "auto" and (other := first_fit(root, classes.FORMATS)) is not None:
         raise DatasetError(f"{spec} was recognised as {other.title}, which {_NO_OBJECTS}")
-    raise fits_none(spec, tried)
+    raise fits_none(spec, FORMATS if format == "auto" else {format: FORMATS[format]})
 
 
 def task_of(spec: str, format: str = "auto") -> Task:

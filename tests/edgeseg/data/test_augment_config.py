@@ -30,9 +30,14 @@ def test_what_is_given_goes_before_the_preset() -> None:
 def test_a_warp_that_is_asked_for_happens_to_every_picture_unless_said_otherwise() -> None:
     assert recipe("standard", AugmentConfig(rotate=180)).warp == 1
     assert recipe("standard", AugmentConfig(rotate=180, warp=0.5)).warp == 0.5
-    assert recipe("standard", AugmentConfig(rotate=180, warp=0)).warp == 0
+    assert recipe("strong", AugmentConfig(warp=0)).warp == 0
     assert recipe("standard", AugmentConfig(rotate=0)).warp is None
     assert recipe("strong", AugmentConfig(shear=4)).warp == 0.3
+
+
+def test_a_rotation_without_a_share_of_pictures_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--rotate 180 does nothing with --warp 0"):
+        recipe("standard", AugmentConfig(rotate=180, warp=0))
 
 
 @pytest.mark.parametrize("name", [item.name for item in fields(AugmentConfig)])

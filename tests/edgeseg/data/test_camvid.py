@@ -30,11 +30,11 @@ def color_mask(*classes: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 
 def test_segnet_folders(tmp_path: Path, write_pair: WritePair) -> None:
-    write_pair(tmp_path / "train/b.jpg", tmp_path / "trainannot/b.png", np.arange(16) % 12)
-    write_pair(tmp_path / "train/a.png", tmp_path / "trainannot/a.png")
-    write_pair(tmp_path / "val/c.png", tmp_path / "valannot/c.png")
+    write_pair(tmp_path / "train/0001TP_b.jpg", tmp_path / "trainannot/0001TP_b.png", np.arange(16) % 12)
+    write_pair(tmp_path / "train/0001TP_a.png", tmp_path / "trainannot/0001TP_a.png")
+    write_pair(tmp_path / "val/0001TP_c.png", tmp_path / "valannot/0001TP_c.png")
     assert splits(str(tmp_path)) == ("train", "val")
-    assert names(tmp_path, "train") == ["a", "b"]
+    assert names(tmp_path, "train") == ["0001TP_a", "0001TP_b"]
     data = open_data(str(tmp_path), "train")
     assert [label.name for label in data.labels] == NAMES
     assert data.read(1).mask[0].tolist() == [*range(11), IGNORE, 0, 1, 2, 3]
@@ -42,18 +42,18 @@ def test_segnet_folders(tmp_path: Path, write_pair: WritePair) -> None:
 
 
 def test_segnet_lists_with_the_published_paths(tmp_path: Path, write_pair: WritePair) -> None:
-    write_pair(tmp_path / "pictures/a.jpg", tmp_path / "truth/a.png")
-    write_pair(tmp_path / "pictures/b.png", tmp_path / "truth/b.png")
-    (tmp_path / "train.txt").write_text("/SegNet/CamVid/pictures/a.png /SegNet/CamVid/truth/a.png\n")
-    (tmp_path / "val.txt").write_text("pictures/b.png truth/b.png\n\n")
-    assert names(tmp_path, "train") == ["a"]  # the list says .png, the file is a .jpg
-    assert names(tmp_path, "val") == ["b"]
+    write_pair(tmp_path / "pictures/0001TP_a.jpg", tmp_path / "truth/0001TP_a.png")
+    write_pair(tmp_path / "pictures/0001TP_b.png", tmp_path / "truth/0001TP_b.png")
+    (tmp_path / "train.txt").write_text("/SegNet/CamVid/pictures/0001TP_a.png /SegNet/CamVid/truth/0001TP_a.png\n")
+    (tmp_path / "val.txt").write_text("pictures/0001TP_b.png truth/0001TP_b.png\n\n")
+    assert names(tmp_path, "train") == ["0001TP_a"]  # the list says .png, the file is a .jpg
+    assert names(tmp_path, "val") == ["0001TP_b"]
 
 
 def test_a_listed_file_that_is_not_there_is_a_bad_file(tmp_path: Path, write_pair: WritePair) -> None:
-    write_pair(tmp_path / "p/a.png", tmp_path / "m/a.png")
-    (tmp_path / "train.txt").write_text("p/a.png m/a.png\np/b.png m/b.png\n")
-    with pytest.raises(DatasetError, match=r"1 bad file .*\n  .*p/b\.png: is listed, but not there"):
+    write_pair(tmp_path / "p/0001TP_a.png", tmp_path / "m/0001TP_a.png")
+    (tmp_path / "train.txt").write_text("p/0001TP_a.png m/0001TP_a.png\np/0001TP_b.png m/0001TP_b.png\n")
+    with pytest.raises(DatasetError, match=r"1 bad file .*\n  .*p/0001TP_b\.png: is listed, but not there"):
         open_data(str(tmp_path), "train")
     assert len(open_data(str(tmp_path), "train", skip_bad=True)) == 1
 

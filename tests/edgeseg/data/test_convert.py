@@ -53,7 +53,7 @@ def check_same(collection: Collection, out: Path) -> None:
 @pytest.fixture
 def source(tmp_path: Path, write_pair: WritePair) -> Path:
     root = tmp_path / "source"
-    for split, name in (("train", "a"), ("train", "b.x"), ("val", "a")):
+    for split, name in (("train", "0001TP_a"), ("train", "0001TP_b.x"), ("val", "0001TP_a")):
         write_pair(root / f"{split}/{name}.jpg", root / f"{split}annot/{name}.png", [0, 11, 3, 10] * 4)
     return root
 
@@ -62,9 +62,9 @@ def source(tmp_path: Path, write_pair: WritePair) -> Path:
 def test_camvid_comes_back_as_it_was(pictures: Pictures, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "new/out"
     check_same(convert(str(source), out, pictures), out)
-    picture = out / "images/train/b.x.jpg"
+    picture = out / "images/train/0001TP_b.x.jpg"
     assert picture.is_symlink() is (pictures == "link")
-    assert picture.read_bytes() == (source / "train/b.x.jpg").read_bytes()
+    assert picture.read_bytes() == (source / "train/0001TP_b.x.jpg").read_bytes()
 
 
 def test_drawn_pictures_are_written_without_loss(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_name_that_is_there_twice(tmp_path: Path, source: Path) -> None:
     written = write_folder(collection, ["train"] * 3, tmp_path / "out")
     assert written.pictures == {"train": 3}
     names = sorted(path.name for path in (tmp_path / "out/images/train").iterdir())
-    assert names == ["b.x.jpg", "train_a.jpg", "val_a.jpg"]
+    assert names == ["0001TP_b.x.jpg", "train_0001TP_a.jpg", "val_0001TP_a.jpg"]
     assert len(open_data(str(tmp_path / "out"), "train")) == 3
 
 
@@ -147,11 +147,11 @@ def test_an_existing_target_is_refused_and_kept(source: Path, tmp_path: Path) ->
 
 
 def test_bad_files_are_named_and_nothing_is_left(source: Path, tmp_path: Path) -> None:
-    (source / "trainannot/a.png").write_bytes(b"")
-    (source / "val/lonely.jpg").write_bytes((source / "val/a.jpg").read_bytes())
+    (source / "trainannot/0001TP_a.png").write_bytes(b"")
+    (source / "val/lonely.jpg").write_bytes((source / "val/0001TP_a.jpg").read_bytes())
     collection = open_collection(str(source))
     with pytest.raises(
-        DatasetError, match=r"(?s)2 bad files .*lonely\.jpg: has no mask.*annot/a\.png: the file is empty"
+        DatasetError, match=r"(?s)2 bad files .*lonely\.jpg: has no mask.*annot/0001TP_a\.png: the file is empty"
     ):
         write_folder(collection, own_splits(collection), tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]

@@ -81,9 +81,9 @@ def test_pascal_voc(tmp_path: Path, server: tuple[Path, str], monkeypatch: pytes
     voc = pytest.importorskip("torchvision.datasets.voc")
     folder, address = server
     home = tmp_path / "made/VOCdevkit/VOC2012"
-    write_picture(home / "JPEGImages/a.jpg", 2, 2)
-    write_mask(home / "SegmentationClass/a.png", rows("0x", "09"))
-    write(home / "ImageSets/Segmentation/train.txt", "a\n")
+    write_picture(home / "JPEGImages/2007_000001.jpg", 2, 2)
+    write_mask(home / "SegmentationClass/2007_000001.png", rows("0x", "09"))
+    write(home / "ImageSets/Segmentation/train.txt", "2007_000001\n")
     known = voc.DATASET_YEAR_DICT["2012"]
     checksum = pack(tmp_path / "made", folder / known["filename"], "w")
     changed = known | {"url": f"{address}/{known['filename']}", "md5": checksum}

@@ -100,7 +100,7 @@ def test_colours_of_a_palette_count_where_the_table_knows_all_that_are_used(tmp_
 
 
 def test_a_stray_colour_does_not_turn_the_others_into_numbers(tmp_path: Path) -> None:
-    reader = MaskReader({0: 0, 1: 1}, COLORS, palette_colors=True)
+    reader = MaskReader({0: 0, 1: 1, 2: 2}, COLORS, palette_colors=True)
     strewn = palette_file(tmp_path / "s.png", [[0, 1, 2]], [GREEN, RED, (9, 9, 9)])
     with pytest.raises(BadFileError, match=r"label outside the class table: 2 \(9, 9, 9\) \(1 px\)"):
         reader(strewn)

@@ -170,7 +170,7 @@ def test_reading_a_file_that_went_bad_after_opening_names_it(root: Path) -> None
 
 
 def test_an_empty_split(tmp_path: Path, write_pair: WritePair) -> None:
-    write_pair(tmp_path / "train/a.png", tmp_path / "trainannot/a.png")
+    write_pair(tmp_path / "train/0001TP_a.png", tmp_path / "trainannot/0001TP_a.png")
     (tmp_path / "val").mkdir()
     (tmp_path / "valannot").mkdir()
     with pytest.raises(DatasetError, match="the split 'val' is empty; splits that hold pictures: train"):

@@ -17,13 +17,13 @@ OBJECTS = rows("0x112x", "0x112x", "00x003")
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     home = tmp_path / "VOC2012"
-    for name in ("p_1", "p_2"):
+    for name in ("2007_000001", "2007_000002"):
         write_picture(home / f"JPEGImages/{name}.jpg", *CLASSES.shape)
         write_mask(home / f"SegmentationClass/{name}.png", CLASSES)
         write_mask(home / f"SegmentationObject/{name}.png", OBJECTS)
-    write(home / "ImageSets/Segmentation/train.txt", "p_1\n")
-    write(home / "ImageSets/Segmentation/val.txt", "p_2\n")
-    write(home / "ImageSets/Segmentation/test.txt", "p_9\n")
+    write(home / "ImageSets/Segmentation/train.txt", "2007_000001\n")
+    write(home / "ImageSets/Segmentation/val.txt", "2007_000002\n")
+    write(home / "ImageSets/Segmentation/test.txt", "2007_000009\n")
     return tmp_path
 
 
@@ -40,20 +40,20 @@ def test_numbers_say_which_and_class_masks_say_what(root: Path) -> None:
 
 def test_the_majority_decides(root: Path) -> None:
     classes = rows("aab", "abb", "0bx", a=15, b=7)
-    write_picture(root / "VOC2012/JPEGImages/p_1.jpg", 3, 3)
-    write_mask(root / "VOC2012/SegmentationClass/p_1.png", classes)
-    write_mask(root / "VOC2012/SegmentationObject/p_1.png", np.ones((3, 3)))
+    write_picture(root / "VOC2012/JPEGImages/2007_000001.jpg", 3, 3)
+    write_mask(root / "VOC2012/SegmentationClass/2007_000001.png", classes)
+    write_mask(root / "VOC2012/SegmentationObject/2007_000001.png", np.ones((3, 3)))
     data = open_instances(str(root), "train")
     ((label, mask),) = drawn(data.read(0))
     assert data.labels[label].name == "car" and mask.all()
 
 
 def test_objects_without_a_class_or_a_file(root: Path) -> None:
-    write_mask(root / "VOC2012/SegmentationClass/p_1.png", np.zeros(CLASSES.shape))
+    write_mask(root / "VOC2012/SegmentationClass/2007_000001.png", np.zeros(CLASSES.shape))
     said = refusal(root, "train")
-    assert "SegmentationObject/p_1.png: object 1 has no pixel of a class in SegmentationClass" in said
-    (root / "VOC2012/SegmentationObject/p_2.png").unlink()
-    assert "p_2.jpg: has no mask in" in refusal(root, "val")
+    assert "SegmentationObject/2007_000001.png: object 1 has no pixel of a class in SegmentationClass" in said
+    (root / "VOC2012/SegmentationObject/2007_000002.png").unlink()
+    assert "2007_000002.jpg: has no mask in" in refusal(root, "val")
     with pytest.raises(DatasetError, match="the split 'test' has no public truth"):
         open_instances(str(root), "test")
 
