@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -70,6 +71,8 @@ def make_app(verb: str | None) -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb and leave with its exit code: 0 done, 1 a gate or budget failed, 2 the user's mistake."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not be text; so it still is one in JSON
     signal.signal(signal.SIGTERM, _terminate)
     interrupts.watch()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.data.files import Problem
+from edgeseg.data.folder import FLAT
 from edgeseg.data.items import Collection
 from edgeseg.data.split_names import split_folders
 from edgeseg_runtime.errors import ConfigError, DatasetError, OutputError
@@ -110,6 +111,11 @@ def write_lists(division: Division, out: Path) -> None:
         )
     if spaced := next((name for name in names if " " in name), None):
         raise DatasetError(f"{spaced!r} has a space, which ends a name in a list: use --write link or copy")
+    if division.collection.title != FLAT:
+        raise DatasetError(
+            f"lists of names are read beside images/ and masks/ alone, and this is {division.collection.title}: "
+            "use --write link or copy"
+        )
     texts = {f"{split}.txt": _lines(division, split, names) for split in division.shares.by_split}
     for name in (*texts, RECORD):
         if (out / name).exists():

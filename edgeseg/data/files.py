@@ -139,7 +139,11 @@ def in_name_order(pairs: Iterable[Pair], problems: Iterable[Problem]) -> Pairing
 
 
 def read_pair(pair: Pair, read_truth: ReadTruth) -> Sample:
-    """Read picture and truth. Raises BadFileError, also when their sizes differ."""
+    """Read picture and truth. Raises BadFileError, also when their sizes differ, or no file could name the picture."""
+    try:
+        str(pair.image).encode()
+    except UnicodeEncodeError as error:
+        raise BadFileError(pair.image, "its name is no text in UTF-8: rename it") from error
     image = read_picture(pair.image)
     return Sample(image, read_truth(pair, (image.shape[0], image.shape[1])))
 

@@ -15,6 +15,7 @@ from edgeseg_runtime.errors import DatasetError
 IMAGE_FOLDERS = ("images", "JPEGImages")
 MASK_FOLDERS = ("masks", "labels", "annotations", "SegmentationClass")
 LIST_FOLDERS = (".", "ImageSets/Segmentation")
+FLAT = "folder images + masks"
 LOOKED_FOR = (
     "folder: images/SPLIT/ + masks/SPLIT/, SPLIT/images/ + SPLIT/masks/, SPLIT/ + SPLITannot/, or images/ + masks/ with"
     f" optional SPLIT.txt lists of names; SPLIT is {', '.join(SPLITS)}; masks/ may be called"
@@ -28,7 +29,7 @@ def recognise(root: Path) -> Layout | None:
         ("folder images/SPLIT + masks/SPLIT", _split_inside),
         ("folder SPLIT/images + SPLIT/masks", _split_outside),
         ("folder SPLIT + SPLITannot", _split_suffix),
-        ("folder images + masks", _flat),
+        (FLAT, _flat),
     ):
         if splits := find(root):
             table = read_class_table(root)

@@ -14,9 +14,10 @@ from typing import Any
 
 from edgeseg.data.base import BadFileError, ShapeError
 from edgeseg.data.drawn import Drawn, PaintedTruth
-from edgeseg.data.files import Layout, Pair, Pairing, Problem, Size, check_size, list_pictures, read_names
+from edgeseg.data.files import NOT_READ, Layout, Pair, Pairing, Problem, Size, check_size, list_pictures, read_names
 from edgeseg.data.jsonfiles import read_json
 from edgeseg.data.named import NamedClasses, named_classes
+from edgeseg.data.pictures import PICTURE_SUFFIXES
 from edgeseg.data.polygons import box, ellipse, fill, place
 from edgeseg.data.shapes import embedded_mask, need, optional_size, points, told_as
 from edgeseg.data.split_names import WHOLE, split_folders
@@ -81,7 +82,7 @@ def _region(shape: dict[str, Any], size: Size) -> Region:
 def recognise(root: Path) -> Layout | None:
     """Return the layout if `root` holds LabelMe files, else None. Raises DatasetError."""
     folders = _folders(root)
-    files = {split: sorted(folder.glob("*.json")) for split, folder in folders.items()}
+    files = {split: list_pictures(folder, (".json",)) for split, folder in folders.items()}
     if not any(_is_labelme(path) for found in files.values() for path in found):
         return None
     splits: dict[str, Pairing] = {}
@@ -112,10 +113,13 @@ def _is_labelme(path: Path) -> bool:
 
 
 def _pairing(folder: Path, files: list[Path]) -> tuple[Pairing, set[str]]:
-    """Pair the files with their pictures; return the labels that occur, too."""
-    pairs: list[Pair] = []
+    """Pair the files with their pictures; return the labels that occur, too.
+
+    Of several files of one picture that of its name counts.
+    """
+    found: dict[Path, list[Pair]] = {}
+    labels: dict[Path, set[str]] = {}
     problems: list[Problem] = []
-    labels: set[str] = set()
     for path in files:
         try:
             content = read_json(path)
@@ -124,21 +128,41 @@ def _pairing(folder: Path, files: list[Path]) -> tuple[Pairing, set[str]]:
         except BadFileError as error:
             problems.append(Problem(error.path, error.reason))
             continue
-        pairs.append(Pair(picture, path))
-        shapes = content.get("shapes")
-        for shape in shapes if isinstance(shapes, list) else ():
-            if isinstance(shape, dict) and isinstance(shape.get("label"), str):
-                labels.add(shape["label"])
-    labelled = {pair.image.resolve() for pair in pairs} | {path.with_suffix("") for path in files}
+        found.setdefault(picture.resolve(), []).append(Pair(picture, path))
+        labels[path] = _labels(content)
+    pairs = []
+    for several in found.values():
+        chosen = next((pair for pair in several if pair.mask.stem == pair.image.stem), several[0])
+        pairs.append(chosen)
+        reason = f"is of the picture {chosen.image.name}, as {chosen.mask.name} is: keep one"
+        problems += [Problem(pair.mask, reason) for pair in several if pair != chosen]
+    labelled = found.keys() | {path.with_suffix("") for path in files}
     alone = (p for p in list_pictures(folder) if not {p.resolve(), p.with_suffix("")} & labelled)
     problems += [Problem(picture, "has no JSON file beside it") for picture in alone]
-    return Pairing(tuple(pairs), tuple(problems)), labels
+    inner = (place for place in sorted(folder.iterdir()) if place.is_dir() and not place.name.startswith("."))
+    problems += [Problem(place, NOT_READ) for place in inner if any(map(_is_labelme, list_pictures(place, (".json",))))]
+    seen: set[str] = set().union(*(labels[pair.mask] for pair in pairs))
+    return Pairing(tuple(pairs), tuple(problems)), seen
+
+
+def _labels(content: dict[str, Any]) -> set[str]:
+    shapes = content.get("shapes")
+    listed = shapes if isinstance(shapes, list) else ()
+    return {shape["label"] for shape in listed if isinstance(shape, dict) and isinstance(shape.get("label"), str)}
 
 
 def _picture(path: Path, entry: str) -> Path:
-    """Return the picture: where the file says, written on whatever system, or beside the file under that name."""
+    """Return the picture: where the file says, written on whatever system, or beside the file under that name.
+
+    Raises ShapeError where there is none, or where another lies beside the file under the file's own name: pictures
+    that were renamed with their files are still called what they were.
+    """
     named = Path(*PureWindowsPath(entry).parts)
-    for candidate in (path.parent / named, path.parent / named.name):
-        if candidate.is_file():
-            return candidate
-    raise ShapeError(f"the picture {entry!r} is not there")
+    found = next((place for place in (path.parent / named, path.parent / named.name) if place.is_file()), None)
+    beside = (path.with_suffix(suffix) for kind in PICTURE_SUFFIXES for suffix in (kind, kind.upper()))
+    twin = next((picture for picture in beside if picture.is_file()), None)
+    if twin is not None and (found is None or found.stem != twin.stem):
+        raise ShapeError(f"says that its picture is {entry!r}, but {twin.name} lies beside it: correct one of them")
+    if found is None:
+        raise ShapeError(f"the picture {entry!r} is not there")
+    return found

@@ -21,7 +21,9 @@ from edgeseg.data.polygons import fill_pixels, place
 from edgeseg.data.shapes import embedded_mask, hex_color, need, points, told_as
 from edgeseg_runtime.instances.region import Region
 
-LOOKED_FOR = "Supervisely: meta.json and SET/img/ + SET/ann/*.json; each set is a split under its own name"
+LOOKED_FOR = (
+    "Supervisely: meta.json and SET/img/ + SET/ann/*.json, sets within sets too; each is a split under its name"
+)
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,10 @@ def _region(figure: dict[str, Any], size: Size) -> Region:
 def recognise(root: Path) -> Layout | None:
     """Return the layout if `root` holds a project, else None. Raises DatasetError for a broken meta.json."""
     meta = root / "meta.json"
-    sets = sorted(path.parent for path in root.glob("*/ann") if path.is_dir() and (path.parent / "img").is_dir())
-    if not meta.is_file() or not sets:
+    if not meta.is_file():
+        return None
+    sets = sorted(path.parent for path in root.rglob("ann") if path.is_dir() and (path.parent / "img").is_dir())
+    if not sets:
         return None
     content = read_json(meta)
     with told_as(meta, "the file"):
@@ -81,7 +85,12 @@ def recognise(root: Path) -> Layout | None:
             colors[names[-1]] = color
     classes = named_classes(names, meta, colors)
     truth = PaintedTruth(SuperviselyShapes(classes), classes.background, ordered=True)
-    return Layout("Supervisely", classes.labels, truth, {home.name: _pairing(home) for home in sets})
+    return Layout("Supervisely", classes.labels, truth, {_name(root, home): _pairing(home) for home in sets})
+
+
+def _name(root: Path, home: Path) -> str:
+    """Return what a set is called: sets within a set lie in its folder `datasets`."""
+    return "/".join(part for part in home.relative_to(root).parts if part != "datasets") or home.name
 
 
 def _pairing(home: Path) -> Pairing:
@@ -95,6 +104,6 @@ def _pairing(home: Path) -> Pairing:
         else:
             used.add(truth)
             pairs.append(Pair(picture, truth))
-    alone = (path for path in sorted((home / "ann").glob("*.json")) if path not in used)
+    alone = (path for path in list_pictures(home / "ann", (".json",)) if path not in used)
     problems += [Problem(path, f"has no picture in {home / 'img'}") for path in alone]
     return Pairing(tuple(pairs), tuple(problems))

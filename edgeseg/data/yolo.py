@@ -1,8 +1,9 @@
 """YOLO segmentation labels: a text file a picture, a polygon a line, `class x1 y1 x2 y2 …` in shares of its size.
 
-Pixels of no polygon are the class `background`, as is a picture without a label file. Small polygons lie on top, for
-the format says nothing of what is in front. Points a little outside the picture are cut off at its border. Pictures are
-looked for in folders of folders too, and in lists, as Ultralytics' programs do (docs.ultralytics.com/datasets/segment).
+Pixels of no polygon are the class `background`, as is a picture without a label file in a split that has some. Small
+polygons lie on top, for the format says nothing of what is in front. Points a little outside the picture are cut off at
+its border. Pictures are looked for in folders of folders too, and in lists, as Ultralytics' programs do
+(docs.ultralytics.com/datasets/segment).
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from edgeseg_runtime.errors import DatasetError
 _TABLES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt")
 _OUTSIDE = 0.05
 """How far, in shares of the picture, a point may lie outside: what cropping leaves. Pixels would be far beyond."""
+CLOSED = "has pictures, but not one label file"
 LOOKED_FOR = (
     "YOLO segmentation: data.yaml (names; train, val, test: folders or lists of pictures), or images/SPLIT/ +"
     " labels/SPLIT/*.txt, SPLIT/images/ + SPLIT/labels/, or images/ + labels/ with classes.txt"
@@ -57,10 +59,19 @@ class Listed:
         return Listed(self.pairs + other.pairs, self.alone + other.alone, self.problems + other.problems)
 
     @property
+    def unlabelled(self) -> bool:
+        """Whether there are pictures, and not one of them has a label file, empty or not."""
+        return bool(self.pairs) and not any(pair.mask.is_file() for pair in self.pairs)
+
+    @property
     def pairing(self) -> Pairing:
         """All of it as other formats have it, once it is known to be labels of YOLO."""
-        alone = (Problem(path, "has no picture of its name") for path in self.alone)
-        return Pairing(self.pairs, (*self.problems, *alone))
+        problems = [*self.problems, *(Problem(path, "has no picture of its name") for path in self.alone)]
+        if not self.unlabelled:
+            return Pairing(self.pairs, tuple(problems))
+        first = self.pairs[0]
+        reason = f"not one of its {len(self.pairs)} pictures has a label file, such as {first.mask}"
+        return Pairing((), (*problems, Problem(first.image.parent, reason)))
 
 
 @dataclass(frozen=True)
@@ -108,8 +119,9 @@ def recognise(root: Path) -> Layout | None:
     names = _names(table, described)
     classes = named_classes(names, table)
     truth = PaintedTruth(YoloShapes(classes, tuple(names)), classes.background, ordered=False)
-    pairings = {split: listed.pairing for split, listed in splits.items()}
-    return Layout("YOLO segmentation", classes.labels, truth, pairings)
+    closed = {split: CLOSED for split, listed in splits.items() if split == "test" and listed.unlabelled}
+    pairings = {split: listed.pairing for split, listed in splits.items() if split not in closed}
+    return Layout("YOLO segmentation", classes.labels, truth, pairings, closed)
 
 
 def _described(table: Path) -> dict[str, Any]:

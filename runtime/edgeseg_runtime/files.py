@@ -61,8 +61,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` atomically, in UTF-8."""
-    write_bytes(path, text.encode())
+    """Write `text` to `path` atomically, in UTF-8; of names of files that are none, \\udcNN stands for a byte."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:

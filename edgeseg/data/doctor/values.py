@@ -40,7 +40,7 @@ def _cause(seen: Seen, look: Look) -> str:
     numbers = set(stored.outside) if stored.used else set()
     if numbers == {254}:
         return "mask-254"
-    if numbers == {_next_number(seen)} and 0 in stored.used:
+    if numbers == {_next_number(seen)} and (0 in stored.used or _never_0(seen)):
         return "mask-count-from-1"
     if stored.reversed_fits:
         return "mask-colours-reversed"
@@ -60,6 +60,11 @@ def _next_number(seen: Seen) -> int:
     ]
     # Where the last classes are rare, the table may end after the largest number that is used.
     return max([*known, len(seen.labels) - 1]) + 1
+
+
+def _never_0(seen: Seen) -> bool:
+    """Whether no mask of the set uses the number 0, which is the first class."""
+    return not any(0 in stored.used for look in seen.looks if (stored := _stored(look)) is not None)
 
 
 def _are_luma(stored: StoredFacts, labels: tuple[Label, ...]) -> bool:

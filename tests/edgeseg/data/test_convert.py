@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -136,6 +137,14 @@ def test_indexed_png_is_read_by_pillow(mask: np.ndarray, seed: int, tmp_path_fac
 
 
 # --- what goes wrong leaves nothing ---
+
+
+def test_a_name_that_is_no_text_is_a_bad_file(source: Path, tmp_path: Path) -> None:
+    for path, suffix in ((source / "train/0001TP_a.jpg", b".jpg"), (source / "trainannot/0001TP_a.png", b".png")):
+        path.rename(path.with_name(os.fsdecode(b"caf\xe9" + suffix)))
+    collection = open_collection(str(source))
+    with pytest.raises(DatasetError, match=r"(?s)1 bad file .*its name is no text in UTF-8: rename it"):
+        write_folder(collection, own_splits(collection), tmp_path / "out")
 
 
 def test_an_existing_target_is_refused_and_kept(source: Path, tmp_path: Path) -> None:

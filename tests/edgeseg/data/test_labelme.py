@@ -167,8 +167,33 @@ def test_a_foreign_file_that_comes_first_does_not_hide_the_others(tmp_path: Path
     write(tmp_path / "a.json", "")
     first, line = refusal(tmp_path, "all").splitlines()
     assert "1 bad file " in first and "a.json: is not JSON" in line
-    write(tmp_path / "a.json", json.dumps(content(picture="b.jpg") | {"imageHeight": str(HEIGHT)}))
+    write_picture(tmp_path / "a.jpg", HEIGHT, WIDTH)
+    write(tmp_path / "a.json", json.dumps(content(picture="a.jpg") | {"imageHeight": str(HEIGHT)}))
     assert f"a.json: the file: 'imageHeight' must be a whole number, got '{HEIGHT}'" in refusal(tmp_path, "all")
+
+
+def test_pictures_that_were_renamed_with_their_files_are_not_taken_for_others(tmp_path: Path) -> None:
+    put(put(tmp_path, shape("cat", SQUARE), name="a"), shape("dog", SQUARE), name="b")
+    write(tmp_path / "b.json", json.dumps(content(shape("dog", SQUARE), picture="a.jpg")))
+    assert "b.json: the file: says that its picture is 'a.jpg', but b.jpg lies beside it" in refusal(tmp_path, "all")
+    (tmp_path / "b.jpg").unlink()
+    said = refusal(tmp_path, "all")
+    assert "1 bad file " in said and "b.json: is of the picture a.jpg, as a.json is: keep one" in said
+    data = open_data(str(tmp_path), "all", skip_bad=True)
+    assert [label.name for label in data.labels] == ["background", "cat"] and len(data) == 1
+
+
+def test_files_in_a_folder_in_the_folder_are_told_of(tmp_path: Path) -> None:
+    put(put(tmp_path, shape("cat", SQUARE)) / "day2", shape("cat", SQUARE))
+    (tmp_path / "notes").mkdir()
+    said = refusal(tmp_path, "all")
+    assert "1 bad file " in said and "day2: its pictures are not read, for it is a folder in a folder" in said
+
+
+def test_droppings_of_other_systems_are_left_alone(tmp_path: Path) -> None:
+    put(tmp_path, shape("cat", SQUARE))
+    (tmp_path / "._a.json").write_bytes(b"\0\5\x16\7")
+    assert len(open_data(str(tmp_path), "all")) == 1
 
 
 def test_other_json_is_no_labelme(tmp_path: Path) -> None:

@@ -149,6 +149,13 @@ def test_names_that_a_list_cannot_hold(drives: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "lists").exists()
 
 
+def test_lists_that_no_layout_reads_are_refused(tmp_path: Path) -> None:
+    collection = open_collection("procedural:32x32,n=4", splits=("train",))
+    with pytest.raises(DatasetError, match="lists of names are read beside images/ and masks/ alone"):
+        write_lists(divide(collection, Shares(0.5), by="none"), tmp_path / "lists")
+    assert not (tmp_path / "lists").exists()
+
+
 def _renamed(tmp_path: Path, first: str, second: str) -> Division:
     root = tmp_path / f"named_{first}"
     collection = open_collection("procedural:32x32,n=1", splits=("train", "val"))

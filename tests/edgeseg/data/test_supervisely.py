@@ -63,6 +63,14 @@ def test_rectangles_and_bitmaps_in_their_order(tmp_path: Path) -> None:
     assert np.array_equal(masks(tmp_path, "ds0")["a"], expected)
 
 
+def test_sets_within_sets_are_found(tmp_path: Path) -> None:
+    put(tmp_path, polygon(OUTLINE))
+    put(tmp_path, polygon(OUTLINE, title="dog"), home="ds0/datasets/ds1")
+    write(tmp_path / "ds0/ann/._a.jpg.json", "")  # another system's dropping
+    assert splits(str(tmp_path)) == ("ds0", "ds0/ds1")
+    assert int(masks(tmp_path, "ds0/ds1")["a"].max()) == 2
+
+
 def test_old_files_name_no_kind(tmp_path: Path) -> None:
     put(tmp_path, polygon(OUTLINE) | {"geometryType": None}, bitmap([[1]], 0, 0) | {"geometryType": None})
     mask = masks(tmp_path, "ds0")["a"]

@@ -124,12 +124,23 @@ def test_lists_of_pictures(entry: str, tmp_path: Path) -> None:
     table = "train: lists/train.txt\nval: lists/val.txt\nnames: [cat, dog]\n"
     put(tmp_path, "images", text=table)
     write_picture(tmp_path / "images/b.png", HEIGHT, WIDTH)
+    write(tmp_path / "labels/b.txt", "")
     write(tmp_path / "lists/train.txt", f"{entry}\n{entry}\n")
     write(tmp_path / "lists/val.txt", "../images/b.png\n../images/c.png\n")
     assert splits(str(tmp_path)) == ("train", "val")
     assert np.array_equal(masks(tmp_path, "train")["a"], TRUTH)
     assert "val.txt: line 2: there is no picture ../images/c.png" in refusal(tmp_path, "val")
     assert [pair.image.name for pair in recognise(str(tmp_path)).splits["val"].pairs] == ["b.png"]
+
+
+def test_a_split_without_any_label_is_no_background(tmp_path: Path) -> None:
+    put(tmp_path, text="train: images/train\nval: images/val\ntest: images/test\nnames: [cat, dog]\n")
+    (tmp_path / "labels/train/a.txt").write_text(LABELS)
+    for split in ("val", "test"):
+        write_picture(tmp_path / f"images/{split}/b.jpg", HEIGHT, WIDTH)
+    assert "images/val: not one of its 1 pictures has a label file, such as" in refusal(tmp_path, "val")
+    assert "the split 'test' has pictures, but not one label file" in refusal(tmp_path, "test")
+    assert splits(str(tmp_path)) == ("train",)
 
 
 def test_no_split_is_lost_in_silence(tmp_path: Path) -> None:

@@ -221,6 +221,12 @@ def count_from_1(root: Path) -> None:
     change_masks(root, change, "val")
 
 
+def count_from_1_throughout(root: Path) -> None:
+    table(root, "\n".join(names()))
+    change_masks(root, lambda mask: mask + 1)
+    change_masks(root, lambda mask: mask + 1, "val")
+
+
 def ignore_254(root: Path) -> None:
     def change(mask: Picture) -> Picture:
         mask[:6] = 254

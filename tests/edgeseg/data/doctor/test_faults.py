@@ -43,6 +43,7 @@ PLANTED: list[tuple[Plant, str, str]] = [
     (faults.interpolated, "mask-blurred", "24 of 24 masks"),
     (faults.interpolated_colours, "mask-blurred", "6 masks; unknown: "),
     (faults.count_from_1, "mask-count-from-1", r"unknown: 10 \("),
+    (faults.count_from_1_throughout, "mask-count-from-1", r"unknown: 10 \("),
     (faults.ignore_254, "mask-254", r"24 masks; unknown: 254 \(18432 px\)"),
     (faults.binary_255, "mask-binary-255", "hold 255, none a number from 1 to 254"),
     (faults.bgr_masks, "mask-colours-reversed", "24 masks; unknown: "),
