@@ -141,8 +141,7 @@ def remarks(division: Division) -> list[str]:
     far = [name for name, share in division.shares.by_split.items() if abs(pictures[name] / total - share) > FAR]
     if far:
         largest = max(len(group) for group in division.groups)
-        lines.append(
-            f"{' and '.join(far)} could not be met: the largest of {len(division.groups)} groups has {largest}"
-            f" of {total} pictures; --group-by scene or a regular expression may make smaller ones"
-        )
+        why = f"the largest of {len(division.groups)} groups has {largest} of {total} pictures"
+        advice = "; --group-by scene or a regular expression may make smaller ones" if largest > 1 else ""
+        lines.append(f"{' and '.join(far)} could not be met: {why}{advice}")
     return lines

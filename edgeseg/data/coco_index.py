@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -74,6 +74,8 @@ def _read_index(path: Path, _changed: int, _size: int) -> CocoIndex:
     colors: dict[str, Rgb] = {}
     spans: dict[str, array[int]] = {}
     masks: dict[str, str] = {}
+    parents: dict[int, Any] = {}
+    used: set[int] = set()
     ids = array("q")
     lists = set()
     for name, value, start, end in list_items(path):
@@ -84,6 +86,8 @@ def _read_index(path: Path, _changed: int, _size: int) -> CocoIndex:
                 spans.setdefault(key, array("q")).extend((start, end))
                 if _is_id(value.get("id")):
                     ids.append(value["id"])
+                if _is_id(value.get("category_id")):
+                    used.add(value["category_id"])
                 if "file_name" in value:
                     masks[key] = need(value, "file_name", str)
         elif name == "images":
@@ -91,19 +95,28 @@ def _read_index(path: Path, _changed: int, _size: int) -> CocoIndex:
                 key = _key(value, "id")
                 if key in images:
                     raise ShapeError("its id is given twice")
-                images[key] = CocoImage(need(value, "file_name", str), optional_size(value, "height", "width"))
+                place = need(value, "file_name", str).replace("\\", "/")  # as some programs write it on Windows
+                images[key] = CocoImage(place, optional_size(value, "height", "width"))
         elif name == "categories":
             with told_as(path, f"category {_id(value)}"):
                 if need(value, "id", int) in categories:
                     raise ShapeError("its id is given twice")
                 categories[value["id"]] = need(value, "name", str)
+                parents[value["id"]] = value.get("supercategory")
                 if color := _rgb(value.get("color")):
                     colors[value["name"]] = color
     strays = sum(len(found) // 2 for key, found in spans.items() if key not in images)
-    ordered = dict(sorted(categories.items()))
+    groups = {number for number, name in categories.items() if _is_group(number, name, parents) and number not in used}
+    ordered = {number: name for number, name in sorted(categories.items()) if number not in groups}
     found, counts = np.unique(np.frombuffer(ids, np.int64), return_counts=True)
     repeated = tuple(found[counts > 1].tolist())
     return CocoIndex(path, images, ordered, colors, spans, masks, frozenset(lists), strays, repeated)
+
+
+def _is_group(number: int, name: str, parents: Mapping[int, Any]) -> bool:
+    """Whether a category only groups others: Roboflow lists the group with them, at times under a class's own name."""
+    others = (parent for other, parent in parents.items() if other != number)
+    return parents[number] == "none" != name and name in others
 
 
 def _id(value: Any) -> Any:

@@ -56,6 +56,25 @@ def test_categories_become_classes_in_the_order_of_their_ids(root: Path) -> None
     assert data.description == "COCO instances, train: 1 pictures, 3 classes"
 
 
+@pytest.mark.parametrize("group", ["pets", "cat"])
+def test_a_group_of_categories_is_no_class_unless_it_is_used(group: str, root: Path) -> None:
+    listed = [{"id": 0, "name": group, "supercategory": "none"}, {"id": 1, "name": "cat", "supercategory": group}]
+    listed.append({"id": 2, "name": "none", "supercategory": "none"})
+    for category, names in ((1, ["background", "cat", "none"]), (0, ["background", "pets", "cat", "none"])):
+        file = content(annotation(category, [outline(0, 0, 2, 1)])) | {"categories": listed}
+        write(root / "annotations/instances_train2017.json", json.dumps(file))
+        if category == 0 and group == "cat":
+            assert "the class 'cat' is named 2 times" in refusal(root, "train")
+        else:
+            assert [label.name for label in open_data(str(root), "train").labels] == names
+
+
+def test_paths_of_windows_are_found(root: Path) -> None:
+    write_picture(root / "images/train2017/day/b.jpg", HEIGHT, WIDTH)
+    put(root, images=[{"id": 1, "file_name": "day\\b.jpg", "height": HEIGHT, "width": WIDTH}])
+    assert len(open_data(str(root), "train")) == 1
+
+
 def test_small_objects_lie_on_large_ones_whatever_the_order(root: Path) -> None:
     small, large = annotation(3, [outline(1, 1, 2, 2)]), annotation(7, [outline(0, 0, 4, 3)])
     expected = rows("2222..", "2122..", "2222..", "......")
