@@ -17,7 +17,6 @@ from edgeseg.data.drawn import Drawn, PaintedTruth
 from edgeseg.data.files import NOT_READ, Layout, Pair, Pairing, Problem, Size, check_size, list_pictures, read_names
 from edgeseg.data.jsonfiles import read_json
 from edgeseg.data.named import NamedClasses, named_classes
-from edgeseg.data.pictures import PICTURE_SUFFIXES
 from edgeseg.data.polygons import box, ellipse, fill, place
 from edgeseg.data.shapes import embedded_mask, need, optional_size, points, told_as
 from edgeseg.data.split_names import WHOLE, split_folders
@@ -117,6 +116,8 @@ def _pairing(folder: Path, files: list[Path]) -> tuple[Pairing, set[str]]:
 
     Of several files of one picture that of its name counts.
     """
+    pictures = list_pictures(folder)
+    beside = {picture.with_suffix(""): picture for picture in pictures}
     found: dict[Path, list[Pair]] = {}
     labels: dict[Path, set[str]] = {}
     problems: list[Problem] = []
@@ -124,7 +125,7 @@ def _pairing(folder: Path, files: list[Path]) -> tuple[Pairing, set[str]]:
         try:
             content = read_json(path)
             with told_as(path, "the file"):
-                picture = _picture(path, need(content, "imagePath", str))
+                picture = _picture(path, need(content, "imagePath", str), beside.get(path.with_suffix("")))
         except BadFileError as error:
             problems.append(Problem(error.path, error.reason))
             continue
@@ -137,7 +138,7 @@ def _pairing(folder: Path, files: list[Path]) -> tuple[Pairing, set[str]]:
         reason = f"is of the picture {chosen.image.name}, as {chosen.mask.name} is: keep one"
         problems += [Problem(pair.mask, reason) for pair in several if pair != chosen]
     labelled = found.keys() | {path.with_suffix("") for path in files}
-    alone = (p for p in list_pictures(folder) if not {p.resolve(), p.with_suffix("")} & labelled)
+    alone = (p for p in pictures if not {p.resolve(), p.with_suffix("")} & labelled)
     problems += [Problem(picture, "has no JSON file beside it") for picture in alone]
     inner = (place for place in sorted(folder.iterdir()) if place.is_dir() and not place.name.startswith("."))
     problems += [Problem(place, NOT_READ) for place in inner if any(map(_is_labelme, list_pictures(place, (".json",))))]
@@ -151,16 +152,14 @@ def _labels(content: dict[str, Any]) -> set[str]:
     return {shape["label"] for shape in listed if isinstance(shape, dict) and isinstance(shape.get("label"), str)}
 
 
-def _picture(path: Path, entry: str) -> Path:
+def _picture(path: Path, entry: str, twin: Path | None) -> Path:
     """Return the picture: where the file says, written on whatever system, or beside the file under that name.
 
-    Raises ShapeError where there is none, or where another lies beside the file under the file's own name: pictures
-    that were renamed with their files are still called what they were.
+    `twin` is the picture beside the file under the file's own name. Raises ShapeError where there is no picture, or the
+    twin is another: pictures that were renamed with their files are still called what they were.
     """
     named = Path(*PureWindowsPath(entry).parts)
     found = next((place for place in (path.parent / named, path.parent / named.name) if place.is_file()), None)
-    beside = (path.with_suffix(suffix) for kind in PICTURE_SUFFIXES for suffix in (kind, kind.upper()))
-    twin = next((picture for picture in beside if picture.is_file()), None)
     if twin is not None and (found is None or found.stem != twin.stem):
         raise ShapeError(f"says that its picture is {entry!r}, but {twin.name} lies beside it: correct one of them")
     if found is None:

@@ -74,7 +74,9 @@ def first_fit(root: Path, formats: Mapping[str, Format[LayoutT]]) -> LayoutT | N
         try:
             layout = each.recognise(root)
         except DatasetError as error:
-            raise DatasetError(f"{error}; it {alike}" if alike else str(error)) from error
+            if not alike:
+                raise
+            raise DatasetError(f"{error}; it {alike}") from error
         if layout is not None and each.is_named(layout):
             return layout
         if layout is not None:

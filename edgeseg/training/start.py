@@ -162,16 +162,15 @@ def starting_net(
         known = len(start.contract.labels)
         report(f"{config.init} knows {known} classes, these pictures have {classes}; learnt anew: {', '.join(anew)}")
         return net
+    own = cast(Weights, weights) if fresh and weights in get_args(Weights) else "none"
+    net = build_network(given(config.model), classes, contract.size, own)
     if not fresh or weights == "none":
-        return build_network(given(config.model), classes, contract.size)
-    if weights in get_args(Weights):
-        net = build_network(given(config.model), classes, contract.size, cast(Weights, weights))
-        take_gray_input(net, contract.size, IMAGENET_MEAN, IMAGENET_STD)
         return net
-    net, path = build_network(given(config.model), classes, contract.size), Path(weights)
-    report(f"{weights}: {load_foreign(net, path)}")
-    own = find_description(path)  # weights of other programs nearly all expect ImageNet's normalisation
-    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if own is None else (own.contract.mean, own.contract.std)
+    mean, std = IMAGENET_MEAN, IMAGENET_STD  # weights of other programs nearly all expect it, too
+    if own == "none":
+        report(f"{weights}: {load_foreign(net, Path(weights))}")
+        if (described := find_description(Path(weights))) is not None:
+            mean, std = described.contract.mean, described.contract.std
     if (mean, std) != (GRAY_MEAN, GRAY_STD):
         take_gray_input(net, contract.size, mean, std)
     return net

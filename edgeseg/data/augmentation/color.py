@@ -26,7 +26,7 @@ class ColorShift:
         brightness, contrast, saturation = (1 + self.strength * (2 * torch.rand(3, generator=generator) - 1)).tolist()
         warmth = 0.2 * self.strength * float(2 * torch.rand(1, generator=generator) - 1)
         matrix = np.diag([1 + warmth, 1.0, 1 - warmth]) @ (saturation * np.eye(3) + (1 - saturation) / 3)
-        rows, columns = pair.image.shape[:2] if self.padding is None else content_size(pair.image, self.padding)
+        rows, columns = pair.image.shape[:2] if self.padding is None else unpadded_size(pair.image, self.padding)
         content = pair.image[:rows, :columns]
         offset = brightness * (1 - contrast) * float(np.mean(cv2.mean(content)[:3]))
         shift = np.column_stack([brightness * contrast * matrix, [offset] * 3])
@@ -38,7 +38,7 @@ class ColorShift:
         return pair.changed(image)
 
 
-def content_size(image: Image, padding: tuple[int, int, int]) -> tuple[int, int]:
+def unpadded_size(image: Image, padding: tuple[int, int, int]) -> tuple[int, int]:
     """Return the (rows, columns) before the rows and columns that have no pixel but of the colour `padding`."""
     seen = (image != np.array(padding, np.uint8)).any(axis=2)
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from edgeseg.data.augment_config import AugmentConfig
-from edgeseg.data.augmentation.color import ColorShift, content_size
+from edgeseg.data.augmentation.color import ColorShift, unpadded_size
 from edgeseg.data.augmentation.pair import Pair, seeded
 from edgeseg.data.augmentation.pipeline import augmentation
 from edgeseg_runtime.contract import Contract, Label
@@ -59,7 +59,7 @@ def test_padding_keeps_its_colour_and_changes_nothing_of_the_rest(rows: int, col
 
 def test_a_picture_of_nothing_but_the_padding_colour_is_one() -> None:
     gray = np.full((4, 5, 3), 128, np.uint8)
-    assert content_size(gray, (128, 128, 128)) == (4, 5)
+    assert unpadded_size(gray, (128, 128, 128)) == (4, 5)
 
 
 @pytest.mark.parametrize(("resize", "kept"), [("letterbox", True), ("stretch", False)])
