@@ -7,6 +7,7 @@ arXiv:2105.15203, table 6. Its attention and layer normalisation are no operatio
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeseg.models.blocks import ConvBnRelu, resize_like
@@ -16,30 +17,23 @@ CHANNELS, HEADS, REDUCTIONS, DEPTH = (32, 64, 160, 256), (1, 2, 5, 8), (8, 4, 2,
 EXPANSION, DECODER = 4, 256
 
 
-class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of (N, C, h, w) features."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return features of the same shape."""
-        return super().forward(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
 class EfficientAttention(nn.Module):
     """Every pixel attends to all of a picture that is `reduction` times coarser."""
 
     def __init__(self, channels: int, heads: int, reduction: int) -> None:
         super().__init__()
-        self.norm = ChannelNorm(channels, eps=1e-6)
-        shrink = (nn.Conv2d(channels, channels, reduction, reduction), ChannelNorm(channels))
+        self.norm = nn.LayerNorm(channels, eps=1e-6)
+        shrink = (nn.Conv2d(channels, channels, reduction, reduction), nn.LayerNorm(channels))
         self.shrink = nn.Sequential(*shrink) if reduction > 1 else nn.Identity()
         self.attend = nn.MultiheadAttention(channels, heads, batch_first=True)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Map (N, channels, h, w) to the same shape, the input added."""
-        queries = self.norm(features)
-        keys = tokens(self.shrink(queries))
-        mixed, _ = self.attend(tokens(queries), keys, keys, need_weights=False)
-        return features + mixed.transpose(1, 2).reshape(features.shape)  # type: ignore[no-any-return]
+    def forward(self, pixels: Tensor, height: int, width: int) -> Tensor:
+        """Map (N, height · width, channels) to the same shape, the input added."""
+        queries = keys = self.norm(pixels)
+        if isinstance(self.shrink, nn.Sequential):
+            convolve, normalise = self.shrink
+            keys = normalise(tokens(convolve(grid(queries, height, width))))
+        return pixels + attend(self.attend, queries, keys)
 
 
 class MixFeedForward(nn.Module):
@@ -49,16 +43,45 @@ class MixFeedForward(nn.Module):
         super().__init__()
         hidden = EXPANSION * channels
         self.body = nn.Sequential(
-            ChannelNorm(channels, eps=1e-6),
+            nn.LayerNorm(channels, eps=1e-6),
             nn.Conv2d(channels, hidden, 1),
             nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden),
             nn.GELU(),
             nn.Conv2d(hidden, channels, 1),
         )
 
+    def forward(self, pixels: Tensor, height: int, width: int) -> Tensor:
+        """Map (N, height · width, channels) to the same shape, the input added."""
+        normalise, *convolve = self.body
+        features = grid(normalise(pixels), height, width)
+        for layer in convolve:
+            features = layer(features)
+        return pixels + tokens(features)
+
+
+class Stage(nn.Sequential):
+    """A convolution that makes the features coarser, blocks of attention and feed-forward layers, a normalisation.
+
+    In between, features are (N, h · w, C), as normalisation and attention take them: where they change to the
+    (N, C, h, w) of convolutions with every layer, engines spend a third of their time on turning them.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, heads: int, reduction: int) -> None:
+        kernel = 2 * stride - 1
+        layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2), nn.LayerNorm(outputs)]
+        for _ in range(DEPTH):
+            layers += [EfficientAttention(outputs, heads, reduction), MixFeedForward(outputs)]
+        super().__init__(*layers, nn.LayerNorm(outputs, eps=1e-6))
+
     def forward(self, features: Tensor) -> Tensor:
-        """Map (N, channels, h, w) to the same shape."""
-        return features + self.body(features)  # type: ignore[no-any-return]
+        """Map (N, inputs, H, W) to (N, outputs, ⌈H / stride⌉, ⌈W / stride⌉)."""
+        embed, normalise, *blocks, normalise_last = self
+        features = embed(features)
+        height, width = features.shape[2:]
+        pixels = normalise(tokens(features))
+        for block in blocks:
+            pixels = block(pixels, height, width)
+        return grid(normalise_last(pixels), height, width)
 
 
 class SegFormerB0(nn.Module):
@@ -66,7 +89,8 @@ class SegFormerB0(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.stages = nn.ModuleList(_stage(index) for index in range(len(CHANNELS)))
+        shapes = zip((3, *CHANNELS), CHANNELS, (4, 2, 2, 2), HEADS, REDUCTIONS, strict=False)
+        self.stages = nn.ModuleList(Stage(*shape) for shape in shapes)
         self.project = nn.ModuleList(nn.Conv2d(channels, DECODER, 1) for channels in CHANNELS)
         self.fuse = ConvBnRelu(len(CHANNELS) * DECODER, DECODER, 1)
         self.head = nn.Sequential(nn.Dropout(0.1), nn.Conv2d(DECODER, classes, 1))
@@ -84,16 +108,33 @@ class SegFormerB0(nn.Module):
 
 def tokens(features: Tensor) -> Tensor:
     """Map (N, C, h, w) features to (N, h · w, C)."""
-    return features.flatten(2).transpose(1, 2)
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def _stage(index: int) -> nn.Sequential:
-    inputs, outputs = (3, *CHANNELS)[index], CHANNELS[index]
-    kernel, stride = (7, 4) if index == 0 else (3, 2)
-    layers: list[nn.Module] = [
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2),
-        ChannelNorm(outputs),
-    ]
-    for _ in range(DEPTH):
-        layers += [EfficientAttention(outputs, HEADS[index], REDUCTIONS[index]), MixFeedForward(outputs)]
-    return nn.Sequential(*layers, ChannelNorm(outputs, eps=1e-6))
+def grid(pixels: Tensor, height: int, width: int) -> Tensor:
+    """Map (N, height · width, C) to (N, C, height, width) features."""
+    return pixels.reshape(pixels.shape[0], height, width, -1).permute(0, 3, 1, 2)
+
+
+def attend(attention: nn.MultiheadAttention, queries: Tensor, keys: Tensor) -> Tensor:
+    """Do what `attention` does with (N, L, C) queries and (N, S, C) keys that are the values, too: give (N, L, C).
+
+    Its own `forward` orders them (L, N, C) inside, and divides queries and keys both, which every exported file does
+    again for every picture; here the queries' weights are divided.
+    """
+    heads, width = attention.num_heads, attention.head_dim
+    (to_query, to_key, to_value), (query_bias, key_bias, value_bias) = (
+        attention.in_proj_weight.chunk(3),
+        attention.in_proj_bias.chunk(3),
+    )
+    scale = width**-0.5
+    query, key, value = (
+        F.linear(source, weight, bias).reshape(source.shape[0], -1, heads, width).transpose(1, 2)
+        for source, weight, bias in (
+            (queries, scale * to_query, scale * query_bias),
+            (keys, to_key, key_bias),
+            (keys, to_value, value_bias),
+        )
+    )
+    mixed = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+    return attention.out_proj(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]

@@ -122,11 +122,15 @@ def _sum_of_convolutions(
     bias: npt.NDArray[Any] | None,
     shapes: dict[str, list[int]],
 ) -> list[NodeProto]:
-    """Return nodes that write what `conv` did; the maps that nothing enlarged are still convolved together."""
+    """Return nodes that write what `conv` did; the maps that nothing enlarged are still convolved together.
+
+    Those are added last: OpenVINO adds a sum within the convolution that makes the last summand and rounds once, while
+    a convolution that is the first gives out the largest map there is in float.
+    """
     ends = np.cumsum([part.channels for part in parts])
     columns = [np.arange(end - part.channels, end) for part, end in zip(parts, ends, strict=True)]
     plain = [index for index, part in enumerate(parts) if part.resize is None]
-    groups = [*([plain] if plain else []), *([index] for index in range(len(parts)) if index not in plain)]
+    groups = [*([index] for index in range(len(parts)) if index not in plain), *([plain] if plain else [])]
     stem = conv.input[1].removesuffix(WEIGHT_SUFFIX)
     nodes, summands = [], []
     for number, group in enumerate(groups):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeseg_export.deployable import Deployable
-from edgeseg_export.graph import constants_of, shapes_of
+from edgeseg_export.graph import constants_of, producers_of, shapes_of
 from edgeseg_export.linear_graph import convolve_before_enlarging, merge_convolutions
 from edgeseg_export.onnx_file import export_onnx
 from edgeseg_runtime.contract import Contract, Label
@@ -95,6 +95,8 @@ class TestConvolveBeforeEnlarging:
         moved = convolve_before_enlarging(model)
         np.testing.assert_allclose(run_all(moved)[0], before, rtol=1e-4, atol=1e-5)
         assert (kinds(moved).count("Conv"), kinds(moved).count("Concat"), kinds(moved).count("Add")) == (4, 1, 3)
+        last = producers_of(moved)[moved.graph.node[-1].input[1]]  # summed last, where a convolution can add itself
+        assert (last.op_type, producers_of(moved)[last.input[0]].op_type) == ("Conv", "Concat")
 
     @pytest.mark.parametrize("parts", ["a", "ab"])
     def test_all_may_have_been_enlarged(self, parts: str) -> None:

@@ -5,42 +5,53 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from edgeseg.models.segformer import ChannelNorm, EfficientAttention, MixFeedForward, SegFormerB0, tokens
-
-
-def test_channels_are_normalised_at_each_pixel() -> None:
-    torch.manual_seed(0)
-    norm = ChannelNorm(6, eps=1e-6)
-    features = 3 + 2 * torch.randn(2, 6, 4, 5)
-    expected = (features - features.mean(1, keepdim=True)) / (features.var(1, correction=0, keepdim=True) + 1e-6).sqrt()
-    torch.testing.assert_close(norm(features), expected)
+from edgeseg.models.segformer import EfficientAttention, MixFeedForward, SegFormerB0, Stage, attend, grid, tokens
 
 
-def test_tokens_are_pixels_row_by_row() -> None:
+def test_tokens_are_pixels_row_by_row_and_grid_puts_them_back() -> None:
     features = torch.arange(12.0).reshape(1, 2, 2, 3)
     assert tokens(features)[0].tolist() == [[0, 6], [1, 7], [2, 8], [3, 9], [4, 10], [5, 11]]
+    assert torch.equal(grid(tokens(features), 2, 3), features)
 
 
-@pytest.mark.parametrize(("heads", "reduction"), [(1, 4), (2, 2), (4, 1)])
-def test_attention_by_hand(heads: int, reduction: int) -> None:
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_attention_is_that_of_pytorch(heads: int) -> None:
     torch.manual_seed(0)
-    layer = EfficientAttention(8, heads, reduction).eval()
-    features = torch.randn(2, 8, 8, 12)
+    attention = nn.MultiheadAttention(8, heads, batch_first=True).eval()
+    nn.init.normal_(attention.in_proj_bias)
+    nn.init.normal_(attention.out_proj.bias)
+    queries, keys = torch.randn(2, 15, 8), torch.randn(2, 6, 8)
     with torch.no_grad():
-        normed = layer.norm(features)
-        keys = layer.shrink(normed).flatten(2).transpose(1, 2)
-        weight, bias = layer.attend.in_proj_weight.chunk(3), layer.attend.in_proj_bias.chunk(3)
-        sources = (normed.flatten(2).transpose(1, 2), keys, keys)
-        q, k, v = (
-            F.linear(source, w, b).reshape(2, -1, heads, 8 // heads).transpose(1, 2)
-            for source, w, b in zip(sources, weight, bias, strict=True)
-        )
-        assert k.shape[2] == 8 * 12 // reduction**2
-        shares = (q @ k.transpose(2, 3) / (8 / heads) ** 0.5).softmax(dim=3)
-        mixed = layer.attend.out_proj((shares @ v).transpose(1, 2).flatten(2))
-        expected = features + mixed.transpose(1, 2).reshape(features.shape)
-        torch.testing.assert_close(layer(features), expected, atol=1e-5, rtol=1e-5)
+        expected, _ = attention(queries, keys, keys, need_weights=False)
+        torch.testing.assert_close(attend(attention, queries, keys), expected)
+
+
+@pytest.mark.parametrize("reduction", [1, 2, 4])
+def test_attention_to_a_coarser_picture_by_hand(reduction: int) -> None:
+    torch.manual_seed(0)
+    layer = EfficientAttention(8, 2, reduction).eval()
+    pixels = torch.randn(2, 8 * 12, 8)
+    with torch.no_grad():
+        normed = F.layer_norm(pixels, (8,), layer.norm.weight, layer.norm.bias, 1e-6)
+        keys = normed
+        if isinstance(layer.shrink, nn.Sequential):
+            coarse = layer.shrink[0](normed.transpose(1, 2).reshape(2, 8, 8, 12))
+            keys = layer.shrink[1](coarse.flatten(2).transpose(1, 2))
+        assert keys.shape[1] == 8 * 12 // reduction**2
+        expected = pixels + layer.attend(normed, keys, keys)[0]
+        torch.testing.assert_close(layer(pixels, 8, 12), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_stage_normalises_the_channels_of_each_pixel() -> None:
+    torch.manual_seed(0)
+    stage = Stage(3, 8, stride=4, heads=2, reduction=2).eval()
+    with torch.no_grad():
+        features = stage(torch.randn(2, 3, 30, 37))
+    assert features.shape == (2, 8, 8, 10)
+    torch.testing.assert_close(features.mean(1), torch.zeros(2, 8, 10), atol=1e-5, rtol=0)
+    torch.testing.assert_close(features.var(1, correction=0), torch.ones(2, 8, 10), atol=1e-3, rtol=0)
 
 
 def test_the_feed_forward_layer_knows_its_neighbours() -> None:
@@ -49,7 +60,8 @@ def test_the_feed_forward_layer_knows_its_neighbours() -> None:
     features = torch.zeros(1, 4, 7, 7)
     features[..., 3, 3] = torch.tensor([1.0, 2.0, -1.0, 0.5])
     with torch.no_grad():
-        change = (layer(features) - layer(torch.zeros_like(features))).abs().sum(1)[0] > 1e-6
+        changed, plain = (grid(layer(tokens(given), 7, 7), 7, 7) for given in (features, torch.zeros_like(features)))
+        change = (changed - plain).abs().sum(1)[0] > 1e-6
     assert change[2:5, 2:5].all() and not change[:2].any() and not change[:, 5:].any()
 
 
