@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from edgeseg.data.base import BadFileError, Rgb
@@ -44,7 +45,14 @@ def recognise(root: Path) -> Layout | None:
 
 def _split_inside(root: Path) -> dict[str, Pairing]:
     images, masks = _one_of(root, IMAGE_FOLDERS), _one_of(root, MASK_FOLDERS)
-    return _matched(split_folders(images), split_folders(masks)) if images and masks else {}
+    if images is None or masks is None:
+        return {}
+    found = _matched(split_folders(images), split_folders(masks))
+    if found and (beside := pair_folders(images, masks).pairs):
+        reason = f"{len(beside)} of its pictures with masks lie in no split's folder, {beside[0].image.name} first"
+        split, pairing = next(iter(found.items()))
+        found[split] = replace(pairing, problems=(*pairing.problems, Problem(images, reason)))
+    return found
 
 
 def _split_outside(root: Path) -> dict[str, Pairing]:

@@ -108,6 +108,20 @@ def test_what_has_no_partner_is_told_of(root: Path, write_pair: WritePair) -> No
     assert "images/train/deep: its pictures are not read" in said
 
 
+def test_pairs_in_no_splits_folder_are_told_of(root: Path, write_pair: WritePair) -> None:
+    for split in ("train", "val"):
+        write_pair(root / f"images/{split}/a.jpg", root / f"masks/{split}/a.png")
+    shutil.copy(root / "images/train/a.jpg", root / "images/cover.jpg")  # no mask: somebody's picture of the set
+    assert names(root, "train") == ["a"]
+    for stem in ("b", "c"):
+        write_pair(root / f"images/{stem}.jpg", root / f"masks/{stem}.png")
+    with pytest.raises(
+        DatasetError, match=r"images: 2 of its pictures with masks lie in no split's folder, b\.jpg first"
+    ):
+        open_data(str(root), "train")
+    assert names(root, "val") == ["a"]
+
+
 def test_a_flat_folder_is_one_split(root: Path, write_pair: WritePair) -> None:
     write_pair(root / "images/a.png", root / "masks/a.png")
     assert splits(str(root)) == ("all",)
