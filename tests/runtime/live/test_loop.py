@@ -162,7 +162,7 @@ def test_a_slow_output_loses_frames_of_its_own_and_nobody_elses(
     for index in range(30):
         camera.give()
         assert wait_until(lambda index=index: len(quick.shots) == index + 1)
-    assert wait_until(lambda: len(slow.threads) == 1)
+        assert wait_until(lambda: len(slow.threads) == 1)  # it has the first and no other in hand
     gate.set()
     summary = running.end()
     assert balanced(summary.status) == [Account(captured=30, inferred=30)]  # capture and model did not notice
