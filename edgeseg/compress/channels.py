@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from torch import Tensor, nn
 
@@ -10,13 +11,15 @@ from edgeseg_runtime.errors import CheckpointError
 
 Plan = dict[str, list[int]]
 """Layer's name → [outputs, inputs, groups] of a convolution, [outputs, inputs] of a linear layer, [channels] of a
-batch normalisation."""
-SIZED = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
+normalisation."""
+NORMS = (nn.BatchNorm2d, nn.LayerNorm)
+SIZED = (nn.Conv2d, nn.Linear, *NORMS)
 """The layers that a plan can resize."""
+Sized: TypeAlias = nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.LayerNorm
 
 
 def channel_plan(net: nn.Module) -> Plan:
-    """Return the widths of every convolution, linear layer and batch normalisation in `net`, as plain JSON values."""
+    """Return the widths of every convolution, linear layer and normalisation in `net`, as plain JSON values."""
     return {name: _widths(layer) for name, layer in net.named_modules() if isinstance(layer, SIZED)}
 
 
@@ -39,15 +42,17 @@ def resize_channels(net: nn.Module, plan: Mapping[str, Sequence[int]]) -> None:
         _resize(layer, widths)
 
 
-def _widths(layer: nn.Conv2d | nn.Linear | nn.BatchNorm2d) -> list[int]:
+def _widths(layer: Sized) -> list[int]:
     if isinstance(layer, nn.Conv2d):
         return [layer.out_channels, layer.in_channels, layer.groups]
     if isinstance(layer, nn.Linear):
         return [layer.out_features, layer.in_features]
+    if isinstance(layer, nn.LayerNorm):
+        return list(layer.normalized_shape)
     return [layer.num_features]
 
 
-def _check(name: str, layer: nn.Conv2d | nn.Linear | nn.BatchNorm2d, widths: Sequence[int]) -> None:
+def _check(name: str, layer: Sized, widths: Sequence[int]) -> None:
     """A plan comes from a file: it may only narrow layers, so that none can ask for memory without end."""
     built = _widths(layer)
     whole = isinstance(widths, Sequence) and all(type(width) is int for width in widths)
@@ -63,7 +68,7 @@ def _check(name: str, layer: nn.Conv2d | nn.Linear | nn.BatchNorm2d, widths: Seq
         )
 
 
-def _resize(layer: nn.Conv2d | nn.Linear | nn.BatchNorm2d, widths: Sequence[int]) -> None:
+def _resize(layer: Sized, widths: Sequence[int]) -> None:
     shape: tuple[int, ...]
     if isinstance(layer, nn.Conv2d):
         layer.out_channels, layer.in_channels, layer.groups = widths
@@ -71,12 +76,14 @@ def _resize(layer: nn.Conv2d | nn.Linear | nn.BatchNorm2d, widths: Sequence[int]
     elif isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = widths
         shape = (widths[0], widths[1])
+    elif isinstance(layer, nn.LayerNorm):
+        layer.normalized_shape = shape = tuple(widths)
     else:
         (layer.num_features,) = shape = (widths[0],)
         for name in ("running_mean", "running_var"):
             _replace(layer, name, shape)
     _replace(layer, "weight", shape)
-    _replace(layer, "bias", shape[:1])
+    _replace(layer, "bias", shape if isinstance(layer, NORMS) else shape[:1])
 
 
 def _replace(layer: nn.Module, name: str, shape: tuple[int, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgeseg.compress.channels import SIZED
+from edgeseg.compress.channels import NORMS, SIZED
 from edgeseg.compress.importance import Member
 from edgeseg.compress.macs import evaluating, example_input, layer_macs
-from edgeseg.compress.stand_ins import standing_in
+from edgeseg.compress.stand_ins import InHeads, standing_in
 from edgeseg.models.cost import count_macs
 from edgeseg_runtime.errors import ConfigError
 from edgeseg_runtime.extras import require
@@ -31,6 +31,12 @@ class Place:
     """Multiply-accumulates of one picture that one of the channels takes in the layers that make it or read it."""
     members: list[Member]
     """Every layer that makes them."""
+    heads: int = 1
+    """Of attention: each has `width` channels, and a channel is removed from all of them."""
+
+    def outputs(self, channels: Iterable[int]) -> list[int]:
+        """Return the layer's outputs that the channels are."""
+        return sorted(channel + head * self.width for channel in channels for head in range(self.heads))
 
 
 def find_places(net: nn.Module, size: tuple[int, int]) -> list[Place]:
@@ -45,16 +51,17 @@ def find_places(net: nn.Module, size: tuple[int, int]) -> list[Place]:
         macs, places = layer_macs(net, size), []
         for group in _groups(graph):
             root = group[0].dep.layer
-            width = graph.get_out_channels(root)
             if not any(_fixed(graph, item, outputs) for item in group.items):
+                heads = max(item.dep.layer.heads if isinstance(item.dep.layer, InHeads) else 1 for item in group.items)
+                width = graph.get_out_channels(root) // heads
                 cost = sum(_macs(graph, item, macs) for item in group.items) / width
-                members = [_member(item) for item in group.items if _makes(graph, item)]
-                places.append(Place(names[root], width, cost, members))
+                members = [_member(item, width) for item in group.items if _makes(graph, item)]
+                places.append(Place(names[root], width, cost, members, heads))
         return places
 
 
 def remove_channels(net: nn.Module, size: tuple[int, int], removed: Mapping[str, list[int]]) -> None:
-    """Take the channels numbered in `removed`, by the name of their place, out of `net`, in place.
+    """Take the outputs numbered in `removed`, by the name of their layer, out of `net`, in place.
 
     Raises ConfigError when what is left does not run any more; `net` is then of no use.
     """
@@ -77,7 +84,7 @@ def _groups(graph: Any) -> Iterator[Any]:
     for group in graph.get_all_groups():
         width = graph.get_out_channels(group[0].dep.layer)
         makers = {item.dep.layer: len(item.idxs) for item in group.items if _makes(graph, item)}
-        parts = [layer for layer, count in makers.items() if count < width and not isinstance(layer, nn.BatchNorm2d)]
+        parts = [layer for layer, count in makers.items() if count < width and not isinstance(layer, NORMS)]
         if not parts:
             yield group
         seen: set[nn.Module] = set()
@@ -131,12 +138,12 @@ def _cannot(net: nn.Module) -> str:
     return f"a {type(net).__name__} of this kind cannot be pruned"
 
 
-def _member(item: Any) -> Member:
-    return Member(item.dep.layer, list(item.idxs), list(item.root_idxs))
+def _member(item: Any, width: int) -> Member:
+    return Member(item.dep.layer, list(item.idxs), [index % width for index in item.root_idxs])
 
 
 def _makes(graph: Any, item: Any) -> bool:
-    """Tell whether the layer has the channels as its outputs (a batch normalisation and a depthwise one: both)."""
+    """Tell whether the layer has the channels as its outputs (a normalisation and a depthwise one: both)."""
     return isinstance(item.dep.layer, SIZED) and graph.is_out_channel_pruning_fn(item.dep.pruning_fn)
 
 
@@ -164,4 +171,4 @@ def _fixed(graph: Any, item: Any, outputs: list[Any]) -> bool:
     if isinstance(layer, nn.Conv2d):
         return layer.groups > 1 and not layer.groups == layer.in_channels == layer.out_channels
     # whatever else holds weights along these channels would not be rebuilt from a plan
-    return not isinstance(layer, SIZED) and any(True for _ in layer.parameters())
+    return not isinstance(layer, (*SIZED, InHeads)) and any(True for _ in layer.parameters())

@@ -202,7 +202,7 @@ def highest_ratio(ranking: Ranking, options: PruneOptions) -> float:
 
 
 def choose(ranking: Ranking, ratio: float, options: PruneOptions) -> dict[str, list[int]]:
-    """Return the channels to remove by place: the least important, so many that round widths are left.
+    """Return the outputs to remove by layer: those of the least important, so many that round widths are left.
 
     Raises ConfigError when a layer would be left with nothing.
     """
@@ -221,7 +221,7 @@ def choose(ranking: Ranking, ratio: float, options: PruneOptions) -> dict[str, l
         rounded = options.round_to * math.floor(count / options.round_to + 0.5)
         left = min(place.width, max(least, rounded))
         order = torch.argsort(scores, stable=True)
-        removed[place.name] = sorted(order[: place.width - left].tolist())
+        removed[place.name] = place.outputs(order[: place.width - left].tolist())
     return removed
 
 

@@ -12,7 +12,29 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgeseg.models.attention import Attention
 from edgeseg.models.shuffle_unit import Shuffle
+
+
+class InHeads(nn.PReLU):
+    """A layer through which channels run in heads: the first of one go with the first of all others, and so on."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__(channels)
+        self.heads = heads
+
+
+class _Attended(nn.Module):
+    """Ties the channels of queries, keys and values, which meet in products of matrices."""
+
+    def __init__(self, layer: Attention) -> None:
+        super().__init__()
+        self.query, self.key, self.value, self.out = layer.query, layer.key, layer.value, layer.out
+        self.tied = InHeads(layer.query.out_features, layer.heads)
+
+    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
+        joined = self.query(queries) + (self.key(keys) + self.value(keys)).mean(dim=1, keepdim=True)
+        return self.out(self.tied(joined.transpose(1, 2)).transpose(1, 2))  # type: ignore[no-any-return]
 
 
 class _PooledTwice(nn.MaxPool2d):
@@ -37,6 +59,7 @@ def _pool(layer: nn.MaxPool2d) -> nn.Module | None:
 
 
 _STAND_INS: dict[type[nn.Module], Callable[[Any], nn.Module | None]] = {
+    Attention: _Attended,
     # a layer with a weight along its channels, of a kind that is left alone: so are the channels that are shuffled
     Shuffle: lambda layer: nn.PReLU(layer.channels),
     nn.MaxPool2d: _pool,

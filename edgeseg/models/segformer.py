@@ -7,9 +7,9 @@ arXiv:2105.15203, table 6. Its attention and layer normalisation are no operatio
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgeseg.models.attention import Attention
 from edgeseg.models.blocks import ConvBnRelu, resize_like
 
 CHANNELS, HEADS, REDUCTIONS, DEPTH = (32, 64, 160, 256), (1, 2, 5, 8), (8, 4, 2, 1), 2
@@ -25,7 +25,7 @@ class EfficientAttention(nn.Module):
         self.norm = nn.LayerNorm(channels, eps=1e-6)
         shrink = (nn.Conv2d(channels, channels, reduction, reduction), nn.LayerNorm(channels))
         self.shrink = nn.Sequential(*shrink) if reduction > 1 else nn.Identity()
-        self.attend = nn.MultiheadAttention(channels, heads, batch_first=True)
+        self.attend = Attention(channels, heads)
 
     def forward(self, pixels: Tensor, height: int, width: int) -> Tensor:
         """Map (N, height · width, channels) to the same shape, the input added."""
@@ -33,7 +33,7 @@ class EfficientAttention(nn.Module):
         if isinstance(self.shrink, nn.Sequential):
             convolve, normalise = self.shrink
             keys = normalise(tokens(convolve(grid(queries, height, width))))
-        return pixels + attend(self.attend, queries, keys)
+        return pixels + self.attend(queries, keys)  # type: ignore[no-any-return]
 
 
 class MixFeedForward(nn.Module):
@@ -114,27 +114,3 @@ def tokens(features: Tensor) -> Tensor:
 def grid(pixels: Tensor, height: int, width: int) -> Tensor:
     """Map (N, height · width, C) to (N, C, height, width) features."""
     return pixels.reshape(pixels.shape[0], height, width, -1).permute(0, 3, 1, 2)
-
-
-def attend(attention: nn.MultiheadAttention, queries: Tensor, keys: Tensor) -> Tensor:
-    """Do what `attention` does with (N, L, C) queries and (N, S, C) keys that are the values, too: give (N, L, C).
-
-    Its own `forward` orders them (L, N, C) inside, and divides queries and keys both, which every exported file does
-    again for every picture; here the queries' weights are divided.
-    """
-    heads, width = attention.num_heads, attention.head_dim
-    (to_query, to_key, to_value), (query_bias, key_bias, value_bias) = (
-        attention.in_proj_weight.chunk(3),
-        attention.in_proj_bias.chunk(3),
-    )
-    scale = width**-0.5
-    query, key, value = (
-        F.linear(source, weight, bias).reshape(source.shape[0], -1, heads, width).transpose(1, 2)
-        for source, weight, bias in (
-            (queries, scale * to_query, scale * query_bias),
-            (keys, to_key, key_bias),
-            (keys, to_value, value_bias),
-        )
-    )
-    mixed = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-    return attention.out_proj(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]

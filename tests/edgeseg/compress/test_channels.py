@@ -24,12 +24,13 @@ def small() -> nn.Sequential:
         nn.Conv2d(8, 8, 3, groups=4, bias=False),
         nn.Flatten(),
         nn.Linear(8, 6),
+        nn.LayerNorm(6),
     )
 
 
 def test_a_plan_says_every_width_and_is_plain_json() -> None:
     plan = channel_plan(small())
-    assert plan == {"0": [8, 3, 1], "1": [8], "2": [8, 8, 4], "4": [6, 8]}
+    assert plan == {"0": [8, 3, 1], "1": [8], "2": [8, 8, 4], "4": [6, 8], "5": [6]}
     assert json.loads(json.dumps(plan)) == plan
 
 
@@ -49,16 +50,18 @@ def test_a_pruned_net_is_built_again_from_its_plan(name: str) -> None:
 
 def test_resizing_reaches_groups_linear_layers_and_what_a_layer_says_of_itself() -> None:
     net = small()
-    resize_channels(net, {"0": [6, 3, 1], "1": [6], "2": [4, 6, 2], "4": [6, 4]})
-    first, norm, grouped, _, linear = net
+    resize_channels(net, {"0": [6, 3, 1], "1": [6], "2": [4, 6, 2], "4": [5, 4], "5": [5]})
+    first, norm, grouped, _, linear, pixels = net
     assert isinstance(first, nn.Conv2d) and isinstance(grouped, nn.Conv2d)
     assert isinstance(norm, nn.BatchNorm2d) and isinstance(linear, nn.Linear)
+    assert isinstance(pixels, nn.LayerNorm)
     assert first.bias is not None and first.bias.shape == (6,)
     assert norm.running_mean is not None and norm.running_mean.shape == (6,)
     assert grouped.weight.shape == (4, 3, 3, 3) and grouped.bias is None
     assert (grouped.in_channels, grouped.out_channels, grouped.groups) == (6, 4, 2)
-    assert (linear.in_features, linear.weight.shape) == (4, (6, 4))
-    assert net(torch.randn(2, 3, 5, 5)).shape == (2, 6)
+    assert (linear.in_features, linear.weight.shape) == (4, (5, 4))
+    assert (pixels.normalized_shape, pixels.weight.shape, pixels.bias.shape) == ((5,), (5,), (5,))
+    assert net(torch.randn(2, 3, 5, 5)).shape == (2, 5)
 
 
 def test_layers_of_the_same_width_keep_their_values() -> None:
@@ -88,5 +91,5 @@ def test_layers_of_the_same_width_keep_their_values() -> None:
 def test_a_plan_that_does_not_fit_is_refused_whole(name: str, widths: list[int]) -> None:
     net = small()
     with pytest.raises(CheckpointError, match=f"'{name}'"):
-        resize_channels(net, {"4": [5, 8], name: widths})
+        resize_channels(net, {"4": [5, 8], "5": [5], name: widths})
     assert channel_plan(net) == channel_plan(small())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,8 @@ from edgeseg.compress.dependencies import find_places, remove_channels
 from edgeseg.compress.pruning import prune
 from edgeseg.compress.stand_ins import standing_in
 from edgeseg.models import build
+from edgeseg.models.attention import Attention
+from edgeseg.models.segformer import grid, tokens
 from edgeseg.models.shuffle_unit import ShuffleUnit
 from edgeseg_runtime.errors import ConfigError
 from tests.edgeseg.compress.test_pruning import randomise, silence
@@ -73,6 +77,58 @@ def test_shuffled_channels_stay_and_those_within_a_unit_go() -> None:
     names = {place.name for place in find_places(net, (16, 16))}
     # what the first convolution makes, and what each second branch has before its last convolution
     assert names == {"0", "1.branch2.3", "2.branch2.3"}
+
+
+class Attends(nn.Module):
+    """A convolution's pixels, 8 channels wide, attend to each other in 2 heads of 4; the input added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 8, 2, 2)
+        self.norm = nn.LayerNorm(8)
+        self.attend = Attention(8, 2)
+        self.scores = nn.Conv2d(8, 2, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        features = self.embed(image)
+        pixels = tokens(features)
+        queries = self.norm(pixels)
+        scores: torch.Tensor = self.scores(grid(pixels + self.attend(queries, queries), *features.shape[2:]))
+        return scores
+
+
+def test_of_attention_the_same_channels_go_from_every_head() -> None:
+    torch.manual_seed(0)
+    net = Attends().eval()
+    for layer in (net.attend.query, net.attend.key, net.attend.value):
+        nn.init.normal_(layer.bias)
+    inside = {place.name: place for place in find_places(net, (8, 8))}["attend.query"]
+    assert (inside.width, inside.heads) == (4, 2)
+    assert {member.layer for member in inside.members} == {net.attend.query, net.attend.key, net.attend.value}
+    silence(inside, [1, 2])
+    image = torch.randn(2, 3, 8, 8)
+    before = net(image).detach()
+    remove_channels(net, (8, 8), {inside.name: inside.outputs([1, 2])})
+    assert net.attend.query.out_features == net.attend.value.out_features == net.attend.out.in_features == 4
+    torch.testing.assert_close(net(image), before)
+
+
+def test_channels_between_blocks_go_with_their_normalisations() -> None:
+    torch.manual_seed(0)
+    net = Attends().eval()
+    between = {place.name: place for place in find_places(net, (8, 8))}["attend.out"]
+    assert {member.layer for member in between.members} == {net.embed, net.norm, net.attend.out}
+    whole, kept = deepcopy(net), [0, 2, 3, 5, 7]
+    remove_channels(net, (8, 8), {between.name: [1, 4, 6]})
+    assert net.norm.normalized_shape == (5,)
+    image = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        pixels = tokens(whole.embed(image)[:, kept])
+        queries = torch.zeros(2, 16, 8)  # where channels are gone, what reads them gets nothing
+        queries[..., kept] = F.layer_norm(pixels, (5,), whole.norm.weight[kept], whole.norm.bias[kept])
+        features = grid(pixels + whole.attend(queries, queries)[..., kept], 4, 4)
+        expected = F.conv2d(features, whole.scores.weight[:, kept], whole.scores.bias)
+        torch.testing.assert_close(net(image), expected)
 
 
 class UnpoolsUnseen(Unpools):
