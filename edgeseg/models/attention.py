@@ -5,8 +5,13 @@ Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, sec
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+LAYERS = ("query", "key", "value")
+"""In the order in which `nn.MultiheadAttention` has their weights in one."""
 
 
 class Query(nn.Linear):
@@ -37,6 +42,7 @@ class Attention(nn.Module):
             nn.init.xavier_uniform_(layer.weight, gain=0.5**0.5)
         for layer in (self.query, self.key, self.value, self.out):
             nn.init.zeros_(layer.bias)
+        self.register_load_state_dict_pre_hook(_part)  # type: ignore[no-untyped-call]
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Map (N, L, channels) queries and (N, S, channels) keys, which are the values too, to (N, L, channels)."""
@@ -47,3 +53,13 @@ class Attention(nn.Module):
     def in_heads(self, pixels: Tensor) -> Tensor:
         """Map (N, L, heads · width) to (N, heads, L, width)."""
         return pixels.reshape(pixels.shape[0], -1, self.heads, pixels.shape[-1] // self.heads).transpose(1, 2)
+
+
+def _part(_: nn.Module, state: dict[str, Any], prefix: str, *_more: Any) -> None:
+    """Put the weights of an `nn.MultiheadAttention`, as older checkpoints have them, under this one's names."""
+    for kind in ("weight", "bias"):
+        joined = state.pop(f"{prefix}in_proj_{kind}", None)
+        if joined is not None:
+            state |= {f"{prefix}{name}.{kind}": part for name, part in zip(LAYERS, joined.chunk(3), strict=True)}
+        if (last := state.pop(f"{prefix}out_proj.{kind}", None)) is not None:
+            state[f"{prefix}out.{kind}"] = last

@@ -53,6 +53,17 @@ class MappingReport:
         return "; ".join(parts)
 
 
+def compare(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> MappingReport:
+    """Return what of a file's tensors has a place, of its own name and shape, among those of a network."""
+    misfits = [name for name in own if name in state and state[name].shape != own[name].shape]
+    return MappingReport(
+        tuple(name for name in own if name in state and name not in misfits),
+        tuple(name for name in own if name not in state),
+        tuple(name for name in state if name not in own),
+        tuple(f"{name} {_shape(state[name])}≠{_shape(own[name])}" for name in misfits),
+    )
+
+
 def load_foreign(net: nn.Module, path: Path) -> MappingReport:
     """Give `net` the weights of a .safetensors, .pt or .pth file as far as they fit, in place.
 

@@ -15,6 +15,7 @@ from safetensors.torch import save
 from torch import nn
 
 from edgeseg import __version__
+from edgeseg.models.foreign import compare
 from edgeseg.training.networks import build_network
 from edgeseg_export.deployable import Deployable
 from edgeseg_export.instances.deployable import InstanceDeployable
@@ -108,7 +109,7 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, Checkpoint]:
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
-        raise CheckpointError(f"{path} does not fit {checkpoint.model}: {error}") from error
+        raise CheckpointError(f"{path} does not fit {checkpoint.model}: {compare(net.state_dict(), state)}") from error
     return net.eval(), checkpoint
 
 

@@ -16,12 +16,7 @@ def test_it_computes_what_pytorchs_does(heads: int) -> None:
     nn.init.normal_(reference.in_proj_bias)
     nn.init.normal_(reference.out_proj.bias)
     attention = Attention(8, heads).eval()
-    weights, biases = reference.in_proj_weight.chunk(3), reference.in_proj_bias.chunk(3)
-    layers = [attention.query, attention.key, attention.value, attention.out]
-    for layer, weight, bias in zip(
-        layers, [*weights, reference.out_proj.weight], [*biases, reference.out_proj.bias], strict=True
-    ):
-        layer.load_state_dict({"weight": weight, "bias": bias})
+    attention.load_state_dict(reference.state_dict())
     queries, keys = torch.randn(2, 15, 8), torch.randn(2, 6, 8)
     with torch.no_grad():
         expected, _ = reference(queries, keys, keys, need_weights=False)
@@ -39,3 +34,14 @@ def test_it_starts_as_widely_as_pytorchs() -> None:
         assert not layer.bias.any()
     assert float(attention.out.weight.std()) == pytest.approx(float(reference.out_proj.weight.std()), rel=0.02)
     assert not attention.out.bias.any()
+
+
+def test_weights_that_are_not_whole_are_told_of() -> None:
+    state = nn.MultiheadAttention(8, 2).state_dict()
+    del state["in_proj_bias"]
+    with pytest.raises(RuntimeError, match=r'Missing key.*"query\.bias", "key\.bias", "value\.bias"'):
+        Attention(8, 2).load_state_dict(state)
+    own = Attention(8, 2)
+    again = Attention(8, 2)
+    again.load_state_dict(own.state_dict())
+    assert torch.equal(again.value.weight, own.value.weight)
