@@ -9,7 +9,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -494,15 +493,12 @@ def test_a_model_whose_size_is_open_gets_smaller_while_frames_come_too_fast_for_
     resized = [line for line in map(json.loads, events.read_text().splitlines()) if line["kind"] == "model.resized"]
     assert [(line["height"], line["width"]) for line in resized] == [(18, 24), (12, 16)]
     assert "model.resized: " in told.err
-    missed: Counter[int] = Counter()
+    others = 0
     for file in masks.glob("*.png"):  # whatever the size, masks are the frame's, and right
         mask = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         assert mask is not None and mask.shape == (48, 64)
-        (colour,) = np.unique(mask)
-        missed[(int(colour) - int(file.stem)) % 3] += 1  # of the stream's first frames, before the client was there
-    assert (
-        missed.total() - max(missed.values()) <= reused
-    )  # on a busy machine a frame may be shown with an earlier mask, and is told as such
+        others += set(np.unique(mask)) != {int(file.stem) % 3}
+    assert others <= reused  # on a busy machine a frame may be shown with an earlier mask, and is told as such
 
 
 def test_the_token_of_a_file_opens_the_viewer_and_is_not_printed(
