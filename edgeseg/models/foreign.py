@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,20 +77,18 @@ def load_foreign(net: nn.Module, path: Path) -> MappingReport:
     parts = _parts(net)
     names = best_names(state, own, parts)
     found = {new: state[old] for old, new in names.items() if new in own}
-    fitting = {name: value for name, value in found.items() if own[name].shape == value.shape}
+    report = compare(own, found)
+    fitting = {name: found[name] for name in report.used}
     if not _fills_a_part(fitting, own, parts):
         raise CheckpointError(
             f"{path} does not fit: {len(fitting)} of its {len(state)} tensors have a place, less than half of every "
             f"part of the network; its first is {next(iter(state))!r}, the network's {next(iter(own))!r}"
         )
     net.load_state_dict(fitting, strict=False)  # copies into the network's own type, so half precision is read too
-    return MappingReport(
-        tuple(name for name in own if name in fitting),
-        tuple(name for name in own if name not in found and not _counts_batches(name)),
-        tuple(old for old, new in names.items() if new not in own and not _counts_batches(old)),
-        tuple(
-            f"{name} {_shape(found[name])}≠{_shape(own[name])}" for name in own if name in found and name not in fitting
-        ),
+    return replace(
+        report,
+        missing=tuple(name for name in report.missing if not _counts_batches(name)),
+        unexpected=tuple(old for old, new in names.items() if new not in own and not _counts_batches(old)),
     )
 
 
