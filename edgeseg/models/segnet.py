@@ -2,7 +2,8 @@
 
 Badrinarayanan, Kendall and Cipolla, "SegNet", TPAMI 2017, arXiv:1511.00561. By default its decoder interpolates where
 the paper puts values back where they were pooled from: in ONNX Runtime and OpenVINO that unpooling alone takes many
-times as long as the rest of the network.
+times as long as the rest of the network. It is not continuous either: where two pooled values are nearly equal,
+another order of the same sums puts them back a pixel further on, so no file draws exactly the masks of the original.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def to_onnx(module: FrameModule, dynamic: DynamicAxes, translations: Translation
     shapes = (
         {0: auto if dynamic.batch else fixed, 1: auto if dynamic.size else fixed, 2: auto if dynamic.size else fixed},
     )
-    with quiet("torch.onnx"):
+    with quiet("torch.onnx", "onnx_ir"):
         program = torch.onnx.export(
             module.cpu().eval(),
             (frames,),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from edgeseg.data.procedural import ProceduralData, ProceduralSpec
 from edgeseg.models import build
 from edgeseg_export.deployable import Deployable, TorchSegmenter
-from edgeseg_export.onnx_file import DynamicAxes, export_onnx
+from edgeseg_export.onnx_file import DynamicAxes, export_onnx, to_onnx
 from edgeseg_runtime.contract import CONTRACT_KEY, PRECISION_KEY, Contract
 from edgeseg_runtime.segmenter import Segmenter
 
@@ -164,6 +165,16 @@ def test_the_exporter_says_nothing(
     export_onnx(small, tmp_path / "model.onnx")
     assert capfd.readouterr() == ("", "")
     assert not list(recwarn)
+
+
+def test_nor_does_it_of_unpooling(caplog: pytest.LogCaptureFixture) -> None:
+    class Unpooled(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            pooled, places = torch.nn.functional.max_pool2d(image, 2, return_indices=True)
+            return torch.nn.functional.max_unpool2d(pooled, places, [2, 2])
+
+    to_onnx(Deployable(Unpooled(), Contract(PICTURES.labels, 8, 8)), DynamicAxes())
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
 def test_training_mode_is_not_exported(small: Deployable, tmp_path: Path, request: pytest.FixtureRequest) -> None:
