@@ -38,6 +38,8 @@ class CocoIndex:
     """By id; ids are kept as text."""
     categories: dict[int, str]
     """Names by id, in the order of the ids."""
+    groups: frozenset[int]
+    """Ids of the categories that only group others, and no annotation here is of."""
     colors: dict[str, Rgb]
     """Of the categories that have one."""
     spans: dict[str, array[int]]
@@ -106,11 +108,11 @@ def _read_index(path: Path, _changed: int, _size: int) -> CocoIndex:
                 if color := _rgb(value.get("color")):
                     colors[value["name"]] = color
     strays = sum(len(found) // 2 for key, found in spans.items() if key not in images)
-    groups = {number for number, name in categories.items() if _is_group(number, name, parents) and number not in used}
-    ordered = {number: name for number, name in sorted(categories.items()) if number not in groups}
+    groups = frozenset(number for number, name in categories.items() if _is_group(number, name, parents)) - used
+    ordered = dict(sorted(categories.items()))
     found, counts = np.unique(np.frombuffer(ids, np.int64), return_counts=True)
     repeated = tuple(found[counts > 1].tolist())
-    return CocoIndex(path, images, ordered, colors, spans, masks, frozenset(lists), strays, repeated)
+    return CocoIndex(path, images, ordered, groups, colors, spans, masks, frozenset(lists), strays, repeated)
 
 
 def _is_group(number: int, name: str, parents: Mapping[int, Any]) -> bool:

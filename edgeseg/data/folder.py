@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 
 from edgeseg.data.base import BadFileError, Rgb
 from edgeseg.data.classes import READERS, read_class_table
-from edgeseg.data.files import Layout, MaskFiles, Pairing, Problem, pair_folders, read_lines
+from edgeseg.data.files import Layout, MaskFiles, Pairing, Problem, list_pictures, pair_folders, read_lines
 from edgeseg.data.pictures import PICTURE_SUFFIXES, read_stored
-from edgeseg.data.split_names import SPLITS, WHOLE, split_folders
+from edgeseg.data.split_names import SPLITS, WHOLE, split_files, split_folders
 from edgeseg_runtime.errors import DatasetError
 
 IMAGE_FOLDERS = ("images", "JPEGImages")
@@ -73,11 +73,11 @@ def _flat(root: Path) -> dict[str, Pairing]:
     images, masks = _one_of(root, IMAGE_FOLDERS), _one_of(root, MASK_FOLDERS)
     if images is None or masks is None:
         return {}
-    candidates = [(split, root / folder / f"{split}.txt") for split in SPLITS for folder in LIST_FOLDERS]
-    lists = {split: path for split, path in candidates if path.is_file()}
+    lists = {split: path for folder in LIST_FOLDERS for split, path in split_files(root / folder, ".txt").items()}
     if not lists:
         return {WHOLE: pair_folders(images, masks)}
-    return {split: pair_folders(images, masks, only=_stems(path)) for split, path in lists.items()}
+    known = {path.stem for path in list_pictures(images)}
+    return {split: pair_folders(images, masks, only=_stems(lists[split], known)) for split in SPLITS if split in lists}
 
 
 def _one_of(root: Path, names: tuple[str, ...]) -> Path | None:
@@ -103,12 +103,18 @@ def _matched(images: Mapping[str, Path], masks: Mapping[str, Path]) -> dict[str,
     return found
 
 
-def _stems(path: Path) -> frozenset[str]:
-    """Read a list of names: with or without suffix, and whatever follows on the line is somebody else's."""
-    return frozenset(_stem(Path(line.split()[0]).name) for _, line in read_lines(path))
+def _stems(path: Path, known: Set[str]) -> frozenset[str]:
+    """Read a list of names: with or without suffix, with blanks in them where a picture is called so.
+
+    Whatever else follows on the line is somebody else's.
+    """
+    return frozenset(
+        whole if (whole := _stem(line)) in known else _stem(line.split()[0]) for _, line in read_lines(path)
+    )
 
 
-def _stem(name: str) -> str:
+def _stem(entry: str) -> str:
+    name = Path(entry.replace("\\", "/")).name  # as some programs write it on Windows
     return Path(name).stem if Path(name).suffix.lower() in PICTURE_SUFFIXES else name
 
 

@@ -55,7 +55,7 @@ class LabelmeShapes:
 def _region(shape: dict[str, Any], size: Size) -> Region:
     kind = shape.get("shape_type") or "polygon"
     raw = need(shape, "points", list)
-    if kind in ("polygon", "oriented_rectangle"):
+    if kind in ("polygon", "oriented_rectangle", "rotation"):  # the last is X-AnyLabeling's
         return fill([points(raw)], *size)
     if kind not in ("rectangle", "circle", "mask"):
         raise ShapeError(f"a {kind} has no area; draw it as a polygon")

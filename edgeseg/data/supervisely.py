@@ -19,6 +19,7 @@ from edgeseg.data.jsonfiles import read_json
 from edgeseg.data.named import NamedClasses, named_classes
 from edgeseg.data.polygons import fill_pixels, place
 from edgeseg.data.shapes import embedded_mask, hex_color, need, points, told_as
+from edgeseg.data.split_names import meant
 from edgeseg_runtime.instances.region import Region
 
 LOOKED_FOR = (
@@ -85,7 +86,17 @@ def recognise(root: Path) -> Layout | None:
             colors[names[-1]] = color
     classes = named_classes(names, meta, colors)
     truth = PaintedTruth(SuperviselyShapes(classes), classes.background, ordered=True)
-    return Layout("Supervisely", classes.labels, truth, {_name(root, home): _pairing(home) for home in sets})
+    return Layout("Supervisely", classes.labels, truth, {name: _pairing(home) for name, home in _named(root, sets)})
+
+
+def _named(root: Path, sets: list[Path]) -> list[tuple[str, Path]]:
+    """Return each set with its name, or with the split that one alone of them is called."""
+    names = [_name(root, home) for home in sets]
+    splits = [meant(name) for name in names]
+    return [
+        (split if splits.count(split) == 1 else name, home)
+        for name, split, home in zip(names, splits, sets, strict=True)
+    ]
 
 
 def _name(root: Path, home: Path) -> str:

@@ -119,9 +119,17 @@ def recognise(root: Path) -> Layout | None:
     names = _names(table, described)
     classes = named_classes(names, table)
     truth = PaintedTruth(YoloShapes(classes, tuple(names)), classes.background, ordered=False)
-    closed = {split: CLOSED for split, listed in splits.items() if split == "test" and listed.unlabelled}
+    closed = {"test": said} if (said := _why_closed(splits.get("test", Listed()), table)) else {}
     pairings = {split: listed.pairing for split, listed in splits.items() if split not in closed}
     return Layout("YOLO segmentation", classes.labels, truth, pairings, closed)
+
+
+def _why_closed(test: Listed, table: Path) -> str | None:
+    """Why there is nothing to score on: not a label, or no such folder, which Roboflow's tables name all the same."""
+    if test.unlabelled:
+        return CLOSED
+    missing = [problem.reason for problem in test.problems if problem.path == table]
+    return f"is empty: {table.name}: {missing[0]}" if missing and not test.pairs else None
 
 
 def _described(table: Path) -> dict[str, Any]:
@@ -165,8 +173,10 @@ def _from_yaml(root: Path, table: Path, described: dict[str, Any]) -> dict[str, 
 
 def _named(text: str, bases: list[Path]) -> Listed | None:
     """Return what is in the folder or list of this name, None where there is neither."""
-    places = [base / part for base in bases for part in (text, text.removeprefix("../"))]
-    place = next((place for place in places if place.exists()), None)
+    inside = text.removeprefix("../")
+    # Roboflow's client begins with the set's own folder, whatever that is called by now.
+    parts = (text, inside, inside.partition("/")[2] or inside)
+    place = next((base / part for base in bases for part in parts if (base / part).exists()), None)
     if place is None:
         return None
     return _list(place, bases) if place.is_file() else _folder(place)

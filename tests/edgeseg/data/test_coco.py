@@ -69,6 +69,21 @@ def test_a_group_of_categories_is_no_class_unless_it_is_used(group: str, root: P
             assert [label.name for label in open_data(str(root), "train").labels] == names
 
 
+def test_what_one_split_alone_uses_is_no_group_in_the_others(root: Path) -> None:
+    listed = [{"id": 0, "name": "pets", "supercategory": "none"}, {"id": 1, "name": "cat", "supercategory": "pets"}]
+    for split, category in (("train", 0), ("val", 1)):
+        file = content(annotation(category, [outline(0, 0, 2, 1)])) | {"categories": listed}
+        write(root / f"annotations/instances_{split}2017.json", json.dumps(file))
+        write_picture(root / f"images/{split}2017/a.jpg", HEIGHT, WIDTH)
+    assert [label.name for label in recognise(str(root)).labels] == ["background", "pets", "cat"]
+    assert [int(masks(root, split)["a"].max()) for split in ("train", "val")] == [1, 2]
+    file = content(annotation(1, [outline(0, 0, 2, 1)])) | {"categories": listed}
+    write(root / "annotations/instances_train2017.json", json.dumps(file))
+    file["categories"] = listed[1:]  # a group that one file does not even list
+    write(root / "annotations/instances_val2017.json", json.dumps(file))
+    assert [label.name for label in recognise(str(root)).labels] == ["background", "cat"]
+
+
 def test_paths_of_windows_are_found(root: Path) -> None:
     write_picture(root / "images/train2017/day/b.jpg", HEIGHT, WIDTH)
     put(root, images=[{"id": 1, "file_name": "day\\b.jpg", "height": HEIGHT, "width": WIDTH}])
@@ -136,6 +151,11 @@ def test_the_reader_can_be_sent_to_a_worker(root: Path) -> None:
         ("valid/_annotations.coco.json", "valid", "val"),
         ("annotations.json", "images", "all"),
         ("_annotations.coco.json", ".", "all"),
+        ("annotations/instances_Train.json", "images/Train", "train"),
+        ("annotations/Validation.json", "Validation", "val"),
+        ("Test/_annotations.coco.json", "Test", "test"),
+        ("annotations/default.json", "images", "all"),
+        ("result.json", "images", "all"),
     ],
 )
 def test_layouts(annotations: str, pictures: str, split: str, tmp_path: Path) -> None:
@@ -143,6 +163,26 @@ def test_layouts(annotations: str, pictures: str, split: str, tmp_path: Path) ->
     write(tmp_path / annotations, json.dumps(content(annotation(3, [outline(0, 0, 2, 1)]))))
     assert splits(str(tmp_path)) == (split,)
     assert (masks(tmp_path, split)["a"] == 1).sum() == 2
+
+
+@pytest.mark.parametrize("name", ["images/a.jpg", "../../label-studio/media/upload/4/a.jpg"])
+def test_label_studios_names_are_found(name: str, tmp_path: Path) -> None:
+    write_picture(tmp_path / "images/a.jpg", HEIGHT, WIDTH)
+    images = [{"id": 1, "file_name": name}]
+    write(tmp_path / "result.json", json.dumps(content(annotation(3, [outline(0, 0, 2, 1)])) | {"images": images}))
+    assert (masks(tmp_path, "all")["a"] == 1).sum() == 2
+    images.append({"id": 2, "file_name": "images/b/a.jpg"})  # which of them is images/a.jpg?
+    write(tmp_path / "result.json", json.dumps(content() | {"images": images}))
+    said = refusal(tmp_path, "all")
+    assert "lists the picture images/b/a.jpg, which is not there" in said
+    assert (f"lists the picture {name}, which" in said) == (name != "images/a.jpg")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "{", "{}"])
+def test_other_results_are_not_label_studios(text: str, tmp_path: Path) -> None:
+    write(tmp_path / "result.json", text)
+    with pytest.raises(DatasetError, match="fits no known layout"):
+        recognise(str(tmp_path))
 
 
 def test_two_years_keep_their_names(root: Path) -> None:

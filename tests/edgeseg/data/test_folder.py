@@ -143,6 +143,21 @@ def test_a_flat_folder_divided_by_lists(where: str, root: Path, write_pair: Writ
     assert len(open_data(str(root), "val", skip_bad=True)) == 1
 
 
+def test_lists_in_other_spellings(root: Path, write_pair: WritePair) -> None:
+    for stem in ("a", "my pic 1", "c"):
+        write_pair(root / f"images/{stem}.jpg", root / f"masks/{stem}.png")
+    (root / "Train.txt").write_text("my pic 1.jpg\nimages\\a.jpg masks\\a.png\n")
+    (root / "Validation.txt").write_text("c 0.5\n")
+    assert splits(str(root)) == ("train", "val")
+    assert names(root, "train") == ["a", "my pic 1"]
+    assert names(root, "val") == ["c"]
+    (root / "val.txt").write_text("a\n")  # the very name of a split
+    assert names(root, "val") == ["a"]
+    (root / "training.txt").write_text("what was learnt, and when\n")
+    with pytest.raises(DatasetError, match=r"has Train\.txt and training\.txt, both for the split train: keep one"):
+        splits(str(root))
+
+
 def test_colour_masks(tmp_path: Path, write_pair: WritePair) -> None:
     (tmp_path / "classes.csv").write_text("name,r,g,b\nroad,10,20,30\nvoid,0,0,0\ncar,200,0,0\n")
     row = np.array([[30, 20, 10], [0, 0, 0], [0, 0, 200], [0, 0, 200]] * 4, np.uint8)

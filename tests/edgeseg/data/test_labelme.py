@@ -58,8 +58,9 @@ def test_every_kind_of_area(tmp_path: Path) -> None:
         shape("c", [[6.5, 3.5], [6.5, 2.3]], "circle"),  # centre and a point of the rim
         shape("d", [[0, 3], [2, 4]], "mask", mask=png([[1, 0, 1], [0, 1, 0]])),
         shape("e", [[3, 3], [5, 3], [5, 4], [3, 4]], "oriented_rectangle"),
+        shape("f", [[7, 0], [8, 0], [8, 1], [7, 1]], "rotation"),
     )
-    expected = rows("11.22...", "...22...", "......3.", "4.455333", ".4....3.")
+    expected = rows("11.22..6", "...22...", "......3.", "4.455333", ".4....3.")
     assert np.array_equal(masks(tmp_path, "all")["a"], expected)
 
 

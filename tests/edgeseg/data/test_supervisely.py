@@ -96,6 +96,13 @@ def test_each_set_is_a_split_and_old_names_are_found(tmp_path: Path) -> None:
     assert not masks(tmp_path, "ds 2")["b"].any()
 
 
+@pytest.mark.parametrize(("other", "found"), [("valid", ("train", "val")), ("datasets/train", ("Train", "train"))])
+def test_sets_that_are_called_as_a_split_is(other: str, found: tuple[str, ...], tmp_path: Path) -> None:
+    put(tmp_path, polygon(OUTLINE), home="Train")
+    put(tmp_path, home=other, name="b.png")
+    assert sorted(splits(str(tmp_path))) == sorted(found)
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [

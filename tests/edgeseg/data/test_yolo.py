@@ -42,6 +42,7 @@ def put(root: Path, pictures: str = "images/train", table: str = "data.yaml", te
         ("images/one/deeper", "data.yaml", "train: images\nnames: {'0': cat, '1': dog}\n", "train"),
         ("images/Validation", "classes.txt", "# animals\ncat\ndog\n", "val"),
         ("here/images", "data.yaml", "path: /where/it/was/made\ntrain: here/images\nnames: [cat, dog]\n", "train"),
+        ("train/images", "data.yaml", "train: Set-1/train/images\ntest: ../test/images\nnames: [cat, dog]\n", "train"),
     ],
 )
 def test_layouts(pictures: str, table: str, text: str, split: str, tmp_path: Path) -> None:
@@ -152,6 +153,20 @@ def test_no_split_is_lost_in_silence(tmp_path: Path) -> None:
     assert np.array_equal(masks(tmp_path, "train")["a"], TRUTH)
     assert not masks(tmp_path, "val")["b"].any()
     assert "data.yaml: names images/away for test, which is not there" in refusal(tmp_path, "test")
+    write(tmp_path / "data.yaml", "train: images/train\nval: images/away\nnames: [cat, dog]\n")
+    assert "data.yaml: names images/away for val, which is not there" in refusal(tmp_path, "val")
+    write(tmp_path / "data.yaml", "train: images/train\ntest: test.txt\nnames: [cat, dog]\n")
+    write(tmp_path / "test.txt", "images/gone.jpg\n")
+    assert "test.txt: line 1: there is no picture images/gone.jpg" in refusal(tmp_path, "test")
+
+
+def test_the_folders_of_roboflows_client(tmp_path: Path) -> None:
+    names = "train: Set-1/train/images\nval: Set-1/valid/images\ntest: ../test/images\nnames: [cat, dog]\n"
+    for split in ("train", "valid", "test"):
+        put(tmp_path, f"{split}/images", text=names)
+    assert splits(str(tmp_path)) == ("train", "val", "test")
+    for split in splits(str(tmp_path)):
+        assert np.array_equal(masks(tmp_path, split)["a"], TRUTH)
 
 
 def test_labels_in_capitals_and_two_pictures_of_a_name(tmp_path: Path) -> None:
